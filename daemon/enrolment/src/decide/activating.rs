@@ -1,0 +1,99 @@
+//! Step 9: the one request that waits for the directory, and what comes back of it.
+
+use super::work::Work;
+use crate::enrolment::{Answers, Attempt, Stage, Step};
+use crate::event::{Answer, MailKind, Recovery, WriteOutcome};
+use crate::link::{Fate, Id};
+use crate::refusal::{PasswordFault, Refusal};
+use jiff::Timestamp;
+
+/// The password itself never comes here; what the local rules found does.
+pub(super) fn password(
+    work: &mut Work,
+    session: Id,
+    fault: Option<PasswordFault>,
+    attempt: Attempt,
+) -> Result<Answer, Refusal> {
+    work.session(session)?;
+    let answers = match &work.next.stage {
+        Stage::Choosing(answers) => answers.clone(),
+        // Pressed twice, or the answer was lost on its way: it is done.
+        Stage::Done { .. } => return Ok(Answer::State),
+        Stage::Activating { .. } => return Err(Refusal::Busy),
+        Stage::Unseen | Stage::Address { .. } | Stage::Proving | Stage::Closed { .. } => {
+            return Err(work.out_of_order());
+        }
+    };
+    match answers.step(work.population()?) {
+        Step::Password => {}
+        Step::ForwardLink => return Err(Refusal::ForwardUnconfirmed),
+        Step::RecoveryAddress
+        | Step::RecoveryLink
+        | Step::Charter
+        | Step::Listing
+        | Step::Mail
+        | Step::Done => return Err(work.out_of_order()),
+    }
+    work.not_too_often()?;
+    if let Some(fault) = fault {
+        return Err(Refusal::Password(fault));
+    }
+    work.next.stage = Stage::Activating { answers, attempt };
+    work.record("activating", &[]);
+    Ok(Answer::Write)
+}
+
+/// The directory answered. Whatever it said, the earlier answers are kept.
+pub(super) fn written(work: &mut Work, outcome: WriteOutcome) -> Answer {
+    let Stage::Activating { answers, .. } = &work.next.stage else { return Answer::State };
+    let answers = answers.clone();
+    match outcome {
+        WriteOutcome::Applied(stamp) => finish(work, answers, stamp),
+        WriteOutcome::PasswordRefused(fault) => {
+            work.next.stage = Stage::Choosing(answers);
+            work.record("password-refused", &[("rule", rule(fault))]);
+        }
+        WriteOutcome::NotDone(why) => {
+            work.next.stage = Stage::Choosing(answers);
+            work.record("activation-failed", &[("why", &why)]);
+        }
+    }
+    Answer::State
+}
+
+/// After a crash or a silence, the entry itself says whether it was done.
+pub(super) fn recovered(work: &mut Work, recovery: Recovery) -> Answer {
+    let Stage::Activating { answers, .. } = &work.next.stage else { return Answer::State };
+    let answers = answers.clone();
+    match recovery {
+        Recovery::Active(stamp) => finish(work, answers, stamp),
+        Recovery::NotDone => {
+            work.next.stage = Stage::Choosing(answers);
+            work.record("activation-failed", &[("why", "it was interrupted before the directory changed")]);
+        }
+    }
+    Answer::State
+}
+
+/// Step 10.
+pub(super) fn finish(work: &mut Work, answers: Answers, stamp: Option<String>) {
+    let now = work.now();
+    work.end_links(None, Fate::Retired(now));
+    work.next.tickets.clear();
+    let to = answers.recovery.clone();
+    work.next.stage = Stage::Done { answers, at: now, stamp, drift: None };
+    let deadline = now.checked_add(work.policy.limits.notice).unwrap_or(Timestamp::MAX);
+    work.order_mail(MailKind::Activated, None, &to, deadline);
+    work.record("activated", &[("address", &to)]);
+}
+
+fn rule(fault: PasswordFault) -> &'static str {
+    match fault {
+        PasswordFault::TooShort => "too-short",
+        PasswordFault::TooSimple => "too-simple",
+        PasswordFault::ContainsIdentity => "contains-identity",
+        PasswordFault::Breached => "breached",
+        PasswordFault::Reused => "reused",
+        PasswordFault::Refused => "refused",
+    }
+}

@@ -1,0 +1,88 @@
+//! What happens around the person: mails arrive or not, time passes, the help desk acts.
+
+use super::work::{Work, name};
+use crate::enrolment::{Closure, Stage, Step};
+use crate::event::{Answer, MailOutcome};
+use crate::link::{Delivery, Fate, Id, Purpose};
+use crate::refusal::Refusal;
+use jiff::SignedDuration;
+
+/// A finished enrolment's links are remembered for so long, to say "already done".
+const KEEP_LINKS: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// What became of a mail.
+pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer {
+    let now = work.now();
+    let (what, delivery) = match outcome {
+        MailOutcome::Sent => ("mail-sent", Delivery::Sent(now)),
+        MailOutcome::Deferred(why) => ("mail-deferred", Delivery::Deferred(now, why)),
+        MailOutcome::Refused(why) => ("mail-refused", Delivery::Refused(now, why)),
+    };
+    let why = match &delivery {
+        Delivery::Deferred(_, why) | Delivery::Refused(_, why) => why.clone(),
+        Delivery::Queued | Delivery::Sent(_) => String::new(),
+    };
+    let mut purpose = "notice";
+    for link in work.next.links.iter_mut().filter(|link| link.mail == mail) {
+        link.delivery = delivery.clone();
+        purpose = name(link.purpose);
+    }
+    if why.is_empty() {
+        work.record(what, &[("purpose", purpose)]);
+    } else {
+        work.record(what, &[("purpose", purpose), ("why", &why)]);
+    }
+    Answer::State
+}
+
+/// Time passed: what has ended is put away. Nothing here decides whether a link or a session is good; the clock
+/// does that when they are used.
+pub(super) fn elapsed(work: &mut Work) -> Answer {
+    let (now, idle) = (work.now(), work.policy.limits.session_idle);
+    work.next.sessions.retain(|session| session.live(now, idle));
+    work.next.tickets.retain(|ticket| now <= ticket.until);
+    match &work.next.stage {
+        Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) => {
+            if now.duration_since(work.next.changed) > work.policy.limits.enrolment_idle {
+                work.close(Closure::Expired);
+            }
+        }
+        Stage::Done { at, .. } | Stage::Closed { at, .. } => {
+            if now.duration_since(*at) > KEEP_LINKS {
+                work.next.links.clear();
+            }
+        }
+        Stage::Unseen | Stage::Activating { .. } => {}
+    }
+    Answer::State
+}
+
+/// The help desk sends the live link once more, whatever the cooldown; or a new one where the old has ended.
+pub(super) fn admin_resend(work: &mut Work) -> Result<Answer, Refusal> {
+    let purpose = match (&work.next.stage, work.next.step(work.policy)) {
+        (Stage::Proving, _) => Purpose::Recovery,
+        (Stage::Address { .. }, _) => Purpose::Invitation,
+        (Stage::Choosing(_), Some(Step::ForwardLink)) => Purpose::Forward,
+        (Stage::Choosing(_) | Stage::Activating { .. } | Stage::Done { .. }, _)
+        | (Stage::Unseen | Stage::Closed { .. }, _) => return Err(work.out_of_order()),
+    };
+    let Some(link) = work.next.newest(purpose).cloned() else { return Err(Refusal::LinkUnknown) };
+    match link.fate {
+        Fate::Live if link.live(work.now()) => work.mail_again(link.id),
+        Fate::Live | Fate::Superseded(_) | Fate::Retired(_) => work.send_link(purpose, &link.address),
+        Fate::Used(at) => return Err(Refusal::LinkUsed(at)),
+    }
+    Ok(Answer::State)
+}
+
+/// The help desk ends it; the account stays provisional.
+pub(super) fn admin_cancel(work: &mut Work) -> Result<Answer, Refusal> {
+    match work.next.stage {
+        Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) => {
+            work.close(Closure::Cancelled);
+            Ok(Answer::State)
+        }
+        Stage::Activating { .. } => Err(Refusal::Busy),
+        Stage::Unseen | Stage::Done { .. } | Stage::Closed { .. } => Err(work.out_of_order()),
+    }
+}
