@@ -1,0 +1,206 @@
+//! Reading: the shipped defaults, the file, `conf.d/`, the environment; unknown keys and wrong types, all at once.
+//!
+//! Each file is looked at by itself first, so that a fault names its file, line and key; the layers are then put
+//! together by the `config` crate.
+
+use super::raw::Raw;
+use super::{Fault, Faults};
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// The shipped defaults, which is also the documentation of every key.
+pub const DEFAULTS: &str = include_str!("../../../conf/parvis.toml");
+/// What the environment's variables begin with.
+const PREFIX: &str = "PARVIS__";
+/// Keys that have no default and so do not stand in the defaults as keys.
+const WITHOUT_DEFAULT: &[&str] = &[
+    "campus.help-url",
+    "campus.logo-url",
+    "directory.ca-file",
+    "directory.marker-attribute",
+    "directory.probe-entry",
+    "mail.ca-file",
+    "mail.helo",
+    "mail.username",
+    "mail.overrides",
+    "password.breached",
+];
+/// Tables whose keys are the campus's own (languages).
+const OPEN_TABLES: &[&str] = &[
+    "campus.name",
+    "campus.zone-name",
+    "campus.letter-name",
+    "campus.lost-letter",
+    "directory.mailbox-usable",
+    "charter.title",
+    "charter.url",
+    "charter.file",
+];
+/// Lists of tables; their keys are checked when they are read.
+const LISTS: &[&str] = &["populations", "directory.writes"];
+
+/// All layers put together; what is wrong with any of them goes to `faults`.
+pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) -> Option<Raw> {
+    let mut builder = config::Config::builder()
+        .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+    for path in layers(file, faults) {
+        let Some(text) = read(&path, faults) else { continue };
+        look(&path.display().to_string(), &text, faults);
+        builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+    }
+    let (overrides, unknown) = from_environment(environment);
+    faults.extend(unknown);
+    for (key, value) in overrides {
+        builder = match builder.set_override(&key, value) {
+            Ok(builder) => builder,
+            Err(error) => {
+                faults.push(Fault::new("the environment", key, error.to_string()));
+                return None;
+            }
+        };
+    }
+    if !faults.is_empty() {
+        return None;
+    }
+    let built = builder.build().map_err(|error| faults.push(Fault::new(file.display(), "", error.to_string())));
+    let raw = serde_path_to_error::deserialize::<_, Raw>(built.ok()?);
+    raw.map_err(|error| {
+        let key = error.path().to_string();
+        faults.push(Fault::new(file.display(), key, error.into_inner().to_string()));
+    })
+    .ok()
+}
+
+/// The file and what stands in the folder `conf.d` beside it, in the order of the names.
+fn layers(file: &Path, faults: &mut Faults) -> Vec<PathBuf> {
+    let mut layers = vec![file.to_owned()];
+    let folder = file.with_file_name("conf.d");
+    match std::fs::read_dir(&folder) {
+        Ok(entries) => {
+            let mut more: Vec<PathBuf> = entries
+                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+                .collect();
+            more.sort();
+            layers.extend(more);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => faults.push(Fault::new(folder.display(), "", error.to_string())),
+    }
+    layers
+}
+
+/// A file's text, which must be UTF-8 (the `config` crate would replace what is not, and say nothing).
+fn read(path: &Path, faults: &mut Faults) -> Option<String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"));
+    let text = bytes.and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    });
+    text.map_err(|what| faults.push(Fault::new(path.display(), "", what))).ok()
+}
+
+/// One file by itself: its syntax and its keys.
+fn look(name: &str, text: &str, faults: &mut Faults) {
+    match DeTable::parse(text) {
+        Ok(table) => match DeTable::parse(DEFAULTS) {
+            Ok(known) => keys(name, text, "", table.get_ref(), known.get_ref(), faults),
+            Err(error) => faults.push(Fault::new("the shipped defaults", "", error.to_string())),
+        },
+        Err(error) => faults.push(Fault::new(name, "", error.to_string().trim_end().to_owned())),
+    }
+}
+
+fn keys(name: &str, text: &str, above: &str, table: &DeTable<'_>, known: &DeTable<'_>, faults: &mut Faults) {
+    for (key, value) in table {
+        let path = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+        if OPEN_TABLES.contains(&path.as_str()) || WITHOUT_DEFAULT.contains(&path.as_str()) || LISTS.contains(&path.as_str())
+        {
+            continue;
+        }
+        let place = format!("{name}:{}", line(text, key.span().start));
+        match (known.get(key.get_ref()), value.get_ref()) {
+            (None, _) => faults.push(Fault::new(place, &path, unknown(&path))),
+            (Some(default), given) => match (default.get_ref(), given) {
+                (DeValue::Table(default), DeValue::Table(given)) => keys(name, text, &path, given, default, faults),
+                (default, given) if kind(default) != kind(given) => faults.push(Fault::new(
+                    place,
+                    &path,
+                    format!("should be {}, and is {}", kind(default), kind(given)),
+                )),
+                _ => {}
+            },
+        }
+    }
+}
+
+/// Every key there is, for "did you mean".
+fn all_keys() -> Vec<String> {
+    fn collect(above: &str, table: &DeTable<'_>, into: &mut Vec<String>) {
+        for (key, value) in table {
+            let path = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+            if let DeValue::Table(below) = value.get_ref() {
+                collect(&path, below, into);
+            }
+            into.push(path);
+        }
+    }
+    let mut all: Vec<String> = WITHOUT_DEFAULT.iter().map(|key| (*key).to_owned()).collect();
+    if let Ok(table) = DeTable::parse(DEFAULTS) {
+        collect("", table.get_ref(), &mut all);
+    }
+    all
+}
+
+fn unknown(path: &str) -> String {
+    let near = all_keys().into_iter().map(|key| (strsim::damerau_levenshtein(path, &key), key)).min();
+    match near {
+        Some((distance, key)) if distance <= 3 => format!("there is no such key; did you mean {key}?"),
+        _ => "there is no such key; conf/parvis.toml has them all".to_owned(),
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text in quotes",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// `PARVIS__MAIL__HOST=…` sets `mail.host`; underscores inside a name stand for its hyphens. Lists are split at
+/// commas here, because the `config` crate can split them only by guessing at every other value's type as well.
+fn from_environment(environment: &[(String, String)]) -> (Vec<(String, config::Value)>, Vec<Fault>) {
+    let known = all_keys();
+    let (mut overrides, mut faults) = (Vec::new(), Vec::new());
+    for (name, value) in environment {
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let key = rest.to_ascii_lowercase().replace("__", ".").replace('_', "-");
+        let open = OPEN_TABLES.iter().any(|table| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')));
+        if LISTS.contains(&key.as_str()) || !(open || known.contains(&key)) {
+            faults.push(Fault::new("the environment", name, unknown(&key)));
+        } else if is_list(&key) {
+            let items: Vec<String> =
+                value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+            overrides.push((key, config::Value::from(items)));
+        } else {
+            overrides.push((key, config::Value::from(value.clone())));
+        }
+    }
+    (overrides, faults)
+}
+
+fn is_list(key: &str) -> bool {
+    let mut table = toml::from_str::<toml::Value>(DEFAULTS).ok();
+    for part in key.split('.') {
+        table = table.and_then(|value| value.get(part).cloned());
+    }
+    table.is_some_and(|value| value.is_array())
+}

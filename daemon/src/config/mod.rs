@@ -1,0 +1,79 @@
+//! The configuration: what is written (`raw`), how it is read (`load`), and what it means (`settings`, `resolve`).
+//!
+//! All faults are reported at once, with file and key; none is repaired silently. Nothing here opens a connection.
+
+mod credentials;
+mod load;
+mod raw;
+mod resolve;
+mod settings;
+mod units;
+
+pub use credentials::Credentials;
+pub use load::DEFAULTS;
+pub use raw::{LogTarget, Security, Texts, Unknown};
+pub use settings::{CharterView, MailSettings, PasswordPolicy, Rates, Roles, Settings, Who};
+pub use units::Rate;
+
+use std::path::{Path, PathBuf};
+
+/// One thing that is wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The file, with the line where it is known; or the environment.
+    pub place: String,
+    /// The key, as `section.key`; empty where it is about the whole file.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+/// All that is wrong.
+pub type Faults = Vec<Fault>;
+
+impl Fault {
+    fn new(place: impl std::fmt::Display, key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { place: place.to_string(), key: key.into(), what: what.into() }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "{}: {}", self.place, self.what),
+            key => write!(f, "{}: {key}: {}", self.place, self.what),
+        }
+    }
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// `parvis.toml`; `conf.d/` is looked for beside it.
+    pub file: PathBuf,
+    /// The process's environment.
+    pub environment: Vec<(String, String)>,
+    /// Where the secrets are.
+    pub credentials: Credentials,
+}
+
+impl Sources {
+    /// The file with this process's environment and credentials.
+    pub fn of_process(file: &Path) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { file: file.to_owned(), environment, credentials: Credentials::of_process(file) }
+    }
+
+    /// Reads everything and says what it means, or all that is wrong with it.
+    pub fn settings(&self) -> Result<Settings, Faults> {
+        let mut faults = Faults::new();
+        let raw = load::load(&self.file, &self.environment, &mut faults);
+        let settings = raw.and_then(|raw| resolve::resolve(raw, self, &mut faults));
+        match settings {
+            Some(settings) if faults.is_empty() => Ok(settings),
+            _ => Err(faults),
+        }
+    }
+}

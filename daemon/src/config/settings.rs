@@ -1,0 +1,151 @@
+//! The configuration as it is meant: real types, checked, ready for the rooms that use it.
+
+use super::raw::{Security, Texts, Unknown};
+use super::units::Rate;
+use crate::directory;
+use crate::directory::mapping::Mapping;
+use jiff::{SignedDuration, Span};
+use parvis_enrolment::Policy;
+use secrecy::SecretString;
+use std::path::PathBuf;
+
+/// Everything.
+pub struct Settings {
+    pub campus: super::raw::Campus,
+    pub pages: super::raw::Pages,
+    pub policy: Policy,
+    pub charter: CharterView,
+    pub directory: directory::Settings,
+    pub attributes: Attributes,
+    pub mailbox_usable: Texts,
+    pub mapping: Mapping,
+    pub probe_entry: Option<String>,
+    pub mail: MailSettings,
+    pub password: PasswordPolicy,
+    pub rates: Rates,
+    pub gate: GateSettings,
+    pub roles: Roles,
+    pub unknown: Unknown,
+    pub pass: Vec<String>,
+    pub sweep: SweepSettings,
+    pub store: PathBuf,
+    pub log: super::raw::Log,
+    pub key: SecretString,
+}
+
+/// Which attributes say what about a person.
+pub struct Attributes {
+    pub login: String,
+    pub name: String,
+    pub mail: String,
+    pub recovery: String,
+    pub locale: String,
+    pub marker: Option<String>,
+}
+
+/// What people see of the charter; its version and digests are the policy's.
+pub struct CharterView {
+    pub title: Texts,
+    pub url: Texts,
+}
+
+/// How mail leaves.
+pub struct MailSettings {
+    pub host: String,
+    pub port: u16,
+    pub security: Security,
+    pub ca_file: Option<PathBuf>,
+    pub helo: Option<String>,
+    pub login: Option<(String, SecretString)>,
+    pub from: String,
+    pub connections: usize,
+    pub timeout: SignedDuration,
+    pub overrides: Option<PathBuf>,
+    pub retry_first: SignedDuration,
+    pub retry_longest: SignedDuration,
+}
+
+/// The local password rules.
+pub struct PasswordPolicy {
+    pub minimum: usize,
+    pub maximum: usize,
+    pub classes: u8,
+    pub strength: u8,
+    pub breached: Option<PathBuf>,
+    pub history_sentence: bool,
+}
+
+/// The limits on attempts.
+pub struct Rates {
+    pub sign_in: Rate,
+    pub address_changes: Rate,
+    pub password: Rate,
+    pub requests: Rate,
+    pub address: Rate,
+    pub client: Rate,
+    pub exempt: Vec<Network>,
+}
+
+/// A network in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub address: std::net::IpAddr,
+    pub bits: u8,
+}
+
+/// The sockets.
+pub struct GateSettings {
+    pub hook_socket: PathBuf,
+    pub admin_socket: PathBuf,
+    pub connections: usize,
+    pub authenticate: bool,
+}
+
+/// Who holds which role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roles {
+    pub sso: Vec<Who>,
+    pub pages: Vec<Who>,
+    pub mta: Vec<Who>,
+    pub admin: Vec<Who>,
+}
+
+/// A user or a group of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A user, by number.
+    Uid(u32),
+    /// A user, by name.
+    User(String),
+    /// A group, by number.
+    Gid(u32),
+    /// A group, by name.
+    Group(String),
+}
+
+/// When to sweep, and what is kept.
+pub struct SweepSettings {
+    pub schedule: cron::Schedule,
+    pub keep_done: Span,
+    pub keep_closed: Span,
+}
+
+impl Network {
+    /// Whether the address is in it.
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        use std::net::IpAddr;
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let shift = 32u32.saturating_sub(self.bits.into());
+                let cut = |ip: std::net::Ipv4Addr| u32::from(ip).checked_shr(shift).unwrap_or(0);
+                cut(own) == cut(other)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let shift = 128u32.saturating_sub(self.bits.into());
+                let cut = |ip: std::net::Ipv6Addr| u128::from(ip).checked_shr(shift).unwrap_or(0);
+                cut(own) == cut(other)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}

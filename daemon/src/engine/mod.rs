@@ -1,0 +1,286 @@
+//! The engine: load, decide, commit. The one way in which anything changes.
+//!
+//! A request, an outcome or a sighting comes in; the person's dossier is loaded; the rules decide; the new state, its
+//! mails and its audit records are committed in one transaction; only then is anybody answered. Workers carry out
+//! what was committed, and their outcomes come in here again.
+
+mod activation;
+pub mod keys;
+pub mod limits;
+mod people;
+pub mod outbox;
+mod watching;
+
+pub use activation::{Activated, password_faults};
+pub use people::{profile, sighting};
+pub use watching::follow;
+
+use crate::audit;
+use crate::config::Settings;
+use crate::directory::Directory;
+use crate::dossier::{Actor, Dossier, Unreadable, key};
+use crate::service::{chance, clock};
+use crate::store::{Check, Commit, Outcome, Store, StoreError, Write};
+use keys::Keys;
+use limits::Counted;
+use parvis_enrolment::{Answer, Effect, Enrolment, Event, Moment, PersonId, Refusal, decide};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::{Notify, watch};
+
+/// How often a commit is tried again when somebody else was faster.
+const TRIES: usize = 32;
+
+/// Everything that a change needs.
+pub struct Engine {
+    pub store: Arc<dyn Store>,
+    pub keys: Keys,
+    settings: RwLock<Arc<Settings>>,
+    directory: RwLock<Directory>,
+    waiting: Mutex<HashMap<PersonId, watch::Sender<u64>>>,
+    /// Rung when a mail was put into the outbox.
+    pub mail: Notify,
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The rules say no.
+    #[error("refused")]
+    Refused(Refusal),
+    /// The store cannot: try again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record is not what it should be.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// Others were faster, again and again.
+    #[error("too many changes of the same record at once")]
+    Contended,
+}
+
+/// What was asked of one enrolment.
+pub struct Ask {
+    pub person: PersonId,
+    /// In this order; where one is refused, those before it stand.
+    pub events: Vec<Event>,
+    pub by: Actor,
+    /// What this attempt counts towards.
+    pub counted: Vec<Counted>,
+    /// Written with it: the outbox entry that an outcome settles.
+    pub extra: Vec<Write>,
+}
+
+/// What came of it.
+pub struct Acted {
+    pub enrolment: Enrolment,
+    pub answer: Answer,
+}
+
+impl Ask {
+    /// Something that is not counted.
+    pub fn new(person: PersonId, by: Actor, event: Event) -> Self {
+        Self { person, events: vec![event], by, counted: Vec::new(), extra: Vec::new() }
+    }
+}
+
+impl Engine {
+    pub fn new(store: Arc<dyn Store>, settings: Arc<Settings>, directory: Directory) -> Self {
+        Self {
+            store,
+            keys: Keys::derive(&settings.key),
+            settings: RwLock::new(settings),
+            directory: RwLock::new(directory),
+            waiting: Mutex::default(),
+            mail: Notify::new(),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The directory's handle.
+    pub fn directory(&self) -> Directory {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the configuration, after SIGHUP.
+    pub fn reload(&self, settings: Arc<Settings>) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// A person's dossier; `None` where nothing is known of them.
+    pub fn dossier(&self, person: PersonId) -> Result<Option<Dossier>, Failure> {
+        let held = self.store.get(&key::dossier(person))?;
+        Ok(held.map(|held| Dossier::decode(person, &held.value)).transpose()?)
+    }
+
+    /// Load, decide, commit: again and again until nobody else was faster.
+    pub async fn act(&self, ask: Ask) -> Result<Acted, Failure> {
+        let settings = self.settings();
+        for _ in 0..TRIES {
+            let now = clock::now();
+            let held = self.store.get(&key::dossier(ask.person))?;
+            let version = held.as_ref().map(|held| held.version);
+            let before = match held {
+                Some(held) => Dossier::decode(ask.person, &held.value)?,
+                None => Dossier::unseen(ask.person, chance::id(), now),
+            };
+            let counts = self.counts(&ask.counted, now)?;
+            let mut draft = Draft::new(before, ask.by.clone(), now);
+            let decided = draft.run(&ask.events, &settings, counts.wait);
+            let mut commit = draft.commit(version, &ask.extra);
+            if !commit.writes.is_empty() || decided.is_err() {
+                commit.checks.extend(counts.checks);
+                commit.writes.extend(counts.writes);
+            }
+            let mailed = draft.mails;
+            if !commit.writes.is_empty() && self.store.commit(commit).await? == Outcome::Conflict {
+                continue;
+            }
+            if mailed {
+                self.mail.notify_one();
+            }
+            if draft.dossier.enrolment != draft.before.enrolment {
+                self.tell(ask.person);
+            }
+            let answer = decided.map_err(Failure::Refused)?;
+            return Ok(Acted { enrolment: draft.dossier.enrolment, answer });
+        }
+        Err(Failure::Contended)
+    }
+
+    /// A receiver that changes whenever the person's enrolment does.
+    pub fn changes(&self, person: PersonId) -> watch::Receiver<u64> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, sender| sender.receiver_count() > 0);
+        waiting.entry(person).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    fn tell(&self, person: PersonId) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = waiting.get(&person) {
+            sender.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Counts an attempt that is about no enrolment (an unknown login, a forged link); how long to wait if too many.
+    pub async fn count(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Failure> {
+        for _ in 0..TRIES {
+            let counts = self.counts(counted, clock::now())?;
+            if counts.wait.is_some() || counts.writes.is_empty() {
+                return Ok(counts.wait);
+            }
+            let commit = Commit { checks: counts.checks, writes: counts.writes, records: Vec::new() };
+            if self.store.commit(commit).await? != Outcome::Conflict {
+                return Ok(None);
+            }
+        }
+        Err(Failure::Contended)
+    }
+
+    fn counts(&self, counted: &[Counted], now: jiff::Timestamp) -> Result<Counts, StoreError> {
+        let mut counts = Counts::default();
+        for one in counted {
+            let held = self.store.get(&one.key)?;
+            counts.checks.push(Check { key: one.key.clone(), expect: held.as_ref().map(|held| held.version) });
+            match limits::attempt(held.as_ref().map(|held| held.value.as_slice()), one.rate, now) {
+                Ok(value) => counts.writes.push(Write::Put { key: one.key.clone(), value: value.to_vec() }),
+                Err(wait) => counts.wait = Some(counts.wait.map_or(wait, |before| before.max(wait))),
+            }
+        }
+        if counts.wait.is_some() {
+            counts.checks.clear();
+            counts.writes.clear();
+        }
+        Ok(counts)
+    }
+}
+
+/// What the limits say of an attempt, and what to write if it is made.
+#[derive(Default)]
+struct Counts {
+    checks: Vec<Check>,
+    writes: Vec<Write>,
+    wait: Option<jiff::SignedDuration>,
+}
+
+/// A change in the making: the dossier before and after, and what goes with it.
+struct Draft {
+    before: Dossier,
+    dossier: Dossier,
+    by: Actor,
+    now: jiff::Timestamp,
+    records: Vec<Vec<u8>>,
+    writes: Vec<Write>,
+    mails: bool,
+}
+
+impl Draft {
+    fn new(before: Dossier, by: Actor, now: jiff::Timestamp) -> Self {
+        let dossier = before.clone();
+        Self { before, dossier, by, now, records: Vec::new(), writes: Vec::new(), mails: false }
+    }
+
+    /// Lets the rules decide on one event after the other, until one is refused.
+    fn run(
+        &mut self,
+        events: &[Event],
+        settings: &Settings,
+        wait: Option<jiff::SignedDuration>,
+    ) -> Result<Answer, Refusal> {
+        let mut answer = Answer::State;
+        for event in events {
+            let moment = Moment { now: self.now, fresh: [chance::id(), chance::id(), chance::id()], wait };
+            let decision = decide(&self.dossier.enrolment, event.clone(), &settings.policy, &moment)?;
+            self.dossier.enrolment = decision.enrolment;
+            answer = decision.answer;
+            for effect in decision.effects {
+                self.effect(effect);
+            }
+        }
+        Ok(answer)
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        let person = self.dossier.enrolment.person;
+        match effect {
+            Effect::Mail(order) => {
+                self.mails = true;
+                self.writes.push(outbox::put(&outbox::Waiting::new(person, order, self.now), self.now));
+            }
+            Effect::Record(fact) => {
+                let salt = self.dossier.salt;
+                let kept = self.dossier.keep(fact, self.by.clone(), self.now);
+                let record = audit::Record {
+                    at: self.now,
+                    subject: audit::subject(salt, person),
+                    n: kept.n,
+                    digest: audit::digest(salt, &audit::fact_text(&kept)),
+                    what: kept.fact.what,
+                };
+                self.records.push(record.encode());
+            }
+        }
+    }
+
+    /// Everything in one commit; nothing to write where nothing changed.
+    fn commit(&mut self, version: Option<crate::store::Version>, extra: &[Write]) -> Commit {
+        let person = self.dossier.enrolment.person;
+        let mut writes = std::mem::take(&mut self.writes);
+        if self.dossier != self.before {
+            writes.push(Write::Put { key: key::dossier(person), value: self.dossier.encode() });
+            let (was, is) = (self.before.enrolment.open(), self.dossier.enrolment.open());
+            if is && !was {
+                writes.push(Write::Put { key: key::open(person), value: Vec::new() });
+            } else if was && !is {
+                writes.push(Write::Delete { key: key::open(person) });
+            }
+        }
+        writes.extend(extra.iter().cloned());
+        let checks = vec![Check { key: key::dossier(person), expect: version }];
+        Commit { checks, writes, records: std::mem::take(&mut self.records) }
+    }
+}
