@@ -1,1 +1,3 @@
-//! To come.
+//! The parts of parvisd; `main.rs` puts them together.
+
+pub mod store;

@@ -7,6 +7,28 @@
 //! Records (the audit) are appended to the node's chain inside the same commit: the committer numbers and links
 //! them, because only it knows which commits came before.
 
+mod backend;
+mod backup;
+mod chain;
+mod committer;
+mod guard;
+mod header;
+mod limits;
+mod memory;
+mod opening;
+mod plan;
+mod restoring;
+mod room;
+mod sled;
+mod stored;
+mod view;
+
+#[cfg(test)]
+mod conformance;
+
+pub use opening::{OpenError, memory, open};
+pub use restoring::{RestoreError, RestoreSummary, restore};
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -118,22 +140,30 @@ pub enum StoreError {
     /// A key or value beyond the limits: the caller's fault.
     #[error("a {what} of {size} bytes is over the store's limit of {limit}")]
     TooLarge {
-        /// `key`, `value` or `commit`.
+        /// `key`, `value`, `record` or `commit`.
         what: &'static str,
         /// Its size.
         size: usize,
         /// The limit.
         limit: usize,
     },
+    /// A key that no caller may use: the caller's fault.
+    #[error("a key cannot be used: {0}")]
+    BadKey(&'static str),
     /// The files are not what they should be.
     #[error("the store is damaged: {0}")]
     Damaged(String),
 }
 
-/// The longest key, in bytes.
-pub const MAX_KEY: usize = 512;
-/// The largest value, in bytes (sled writes larger ones to files of their own, which it never frees).
+/// The longest key, in bytes: 257 of them must fit one of sled's index pages, which it writes as one message of under
+/// 128 KiB (larger ones go to files that it neither syncs nor frees).
+pub const MAX_KEY: usize = 448;
+/// The largest value, in bytes.
 pub const MAX_VALUE: usize = 64 * 1024;
+/// The largest body of a record, in bytes.
+pub const MAX_RECORD: usize = 16 * 1024;
+/// The largest commit, in bytes, where each check, write and record counts 64 besides its keys and values.
+pub const MAX_COMMIT: usize = 512 * 1024;
 
 /// A commit on its way.
 pub type Committing = Pin<Box<dyn Future<Output = Result<Outcome, StoreError>> + Send>>;

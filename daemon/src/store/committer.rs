@@ -1,0 +1,281 @@
+//! The one thread that writes.
+//!
+//! It takes all commits that wait, plans them as one batch, applies the batch, makes it durable, and only then answers
+//! them. Because nobody else writes, a check by reading is sound; because one flush serves all that wait, many
+//! callers at once cost little more than one.
+//!
+//! When the disk is full, the engine is given up (its error sticks), the ballast freed, the engine opened anew, and what
+//! the failed batch may have left is undone: nobody was told that it was committed. Commits are refused until the
+//! ballast can be taken again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::backend::{Backend, Fault, Place};
+use super::guard::said;
+use super::plan::{Plan, Planned};
+use super::view::{Shared, recover};
+use super::{Commit, Health, Linker, Outcome, StoreError};
+
+/// Commits of one group at most.
+const GROUP: usize = 256;
+/// A group takes no further commit once it weighs this much, in bytes: a batch stays within a few of sled's segments.
+const GROUP_BYTES: usize = 256 * 1024;
+/// How often a full disk is looked at again.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long to wait for a job when nothing else is to be done.
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How a commit went.
+pub(super) type Answer = Result<Outcome, StoreError>;
+
+/// What is sent to the committer.
+pub(super) enum Job {
+    /// Carry this out.
+    Commit(Waiting),
+    /// Close in order; everything sent before is carried out first.
+    Close(SyncSender<Result<(), StoreError>>),
+}
+
+/// A commit, and who waits for it.
+pub(super) struct Waiting {
+    pub(super) commit: Commit,
+    pub(super) reply: oneshot::Sender<Answer>,
+    pub(super) _weight: Weight,
+}
+
+/// A commit's share of what may wait; given back when it is dropped.
+pub(super) struct Weight(Arc<AtomicUsize>, usize);
+
+impl Weight {
+    /// Adds to the sum.
+    pub(super) fn put(sum: &Arc<AtomicUsize>, weight: usize) -> Self {
+        sum.fetch_add(weight, Ordering::AcqRel);
+        Self(Arc::clone(sum), weight)
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}
+
+/// The committer's own side of a store.
+pub(super) struct Committer<P: Place> {
+    place: P,
+    linker: Arc<dyn Linker>,
+    shared: Arc<Shared<P::Backend>>,
+    jobs: Receiver<Job>,
+    /// The batch that failed for want of room, until it is known to be gone.
+    failed: Option<Planned>,
+    /// When a full disk was last looked at.
+    looked: Instant,
+}
+
+impl<P: Place> Committer<P> {
+    /// A committer on a view that was just opened.
+    pub(super) fn new(
+        place: P,
+        linker: Arc<dyn Linker>,
+        shared: Arc<Shared<P::Backend>>,
+        jobs: Receiver<Job>,
+    ) -> Self {
+        Self { place, linker, shared, jobs, failed: None, looked: Instant::now() }
+    }
+
+    /// Runs until the store is closed or its last handle is dropped.
+    pub(super) fn run(mut self) {
+        loop {
+            let full = self.shared.read().health == Health::Full;
+            let wait = if full { RETRY } else { FOREVER };
+            match self.jobs.recv_timeout(wait) {
+                Ok(Job::Commit(first)) => {
+                    let (group, close) = self.gather(first);
+                    self.serve(group);
+                    if let Some(reply) = close {
+                        return self.end(&reply);
+                    }
+                }
+                Ok(Job::Close(reply)) => return self.end(&reply),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.shared.write().backend = None;
+                    return;
+                }
+            }
+            if self.failed.is_some() || (full && self.looked.elapsed() >= RETRY) {
+                self.look_again();
+            }
+        }
+    }
+
+    /// Takes along what waits already.
+    fn gather(&self, first: Waiting) -> (Vec<Waiting>, Option<SyncSender<Result<(), StoreError>>>) {
+        let mut weight = first.commit.weight();
+        let mut group = vec![first];
+        while group.len() < GROUP && weight < GROUP_BYTES {
+            match self.jobs.try_recv() {
+                Ok(Job::Commit(next)) => {
+                    weight += next.commit.weight();
+                    group.push(next);
+                }
+                Ok(Job::Close(reply)) => return (group, Some(reply)),
+                Err(_) => break,
+            }
+        }
+        (group, None)
+    }
+
+    /// Carries a group out, in one batch or (when it replaces much) in a few, and answers all of it.
+    fn serve(&mut self, mut group: Vec<Waiting>) {
+        while !group.is_empty() {
+            let commits: Vec<&Commit> = group.iter().map(|waiting| &waiting.commit).collect();
+            let answers = match catch_unwind(AssertUnwindSafe(|| self.carry_out(&commits))) {
+                Ok(answers) => answers,
+                Err(panic) => self.broken(&format!("it panicked: {}", said(&*panic))),
+            };
+            match answers {
+                Ok(outcomes) => {
+                    for (waiting, outcome) in group.drain(..outcomes.len()).zip(outcomes) {
+                        let _gone = waiting.reply.send(Ok(outcome));
+                    }
+                }
+                Err(error) => {
+                    for waiting in group.drain(..) {
+                        let _gone = waiting.reply.send(Err(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, reply: &SyncSender<Result<(), StoreError>>) {
+        let closed = catch_unwind(AssertUnwindSafe(|| self.close()));
+        let closed = closed.unwrap_or_else(|panic| self.broken(&format!("it panicked: {}", said(&*panic))));
+        let _gone = reply.send(closed);
+    }
+
+    /// Carries out the first of the commits, at least one: how they went, once that is durable.
+    fn carry_out(&mut self, commits: &[&Commit]) -> Result<Vec<Outcome>, StoreError> {
+        match self.shared.read().health.clone() {
+            Health::Working => {}
+            Health::Full => return Err(StoreError::Full),
+            Health::Down(why) => return Err(StoreError::Damaged(why)),
+        }
+        let (planned, outcomes) = match self.plan(commits) {
+            Ok(planned) => planned,
+            Err(error) => return self.broken(&error.to_string()),
+        };
+        if planned.batch.is_empty() {
+            return Ok(outcomes);
+        }
+        self.shared.write().hide(planned.before.clone());
+        let written = self.write(&planned);
+        match written {
+            Ok(()) => {
+                self.shared.write().show(planned.tail, planned.commit);
+                Ok(outcomes)
+            }
+            Err(StoreError::Full) => {
+                self.failed = Some(planned);
+                self.shared.write().health = Health::Full;
+                tracing::error!(
+                    "the disk that holds the store is full: commits are refused until there is room"
+                );
+                Err(StoreError::Full)
+            }
+            Err(error) => self.broken(&error.to_string()),
+        }
+    }
+
+    fn plan(&self, commits: &[&Commit]) -> Result<(Planned, Vec<Outcome>), StoreError> {
+        let view = self.shared.read();
+        let mut plan = Plan::new(view.backend()?, &*self.linker, view.tail.clone(), view.commit);
+        let mut outcomes = Vec::with_capacity(commits.len());
+        for commit in commits {
+            outcomes.push(plan.add(commit)?);
+            if plan.bytes() >= GROUP_BYTES {
+                break;
+            }
+        }
+        Ok((plan.finish(view.commit)?, outcomes))
+    }
+
+    fn write(&self, planned: &Planned) -> Result<(), StoreError> {
+        let view = self.shared.read();
+        let backend = view.backend()?;
+        backend.apply(&planned.batch)?;
+        Ok(backend.make_durable()?)
+    }
+
+    /// From here on nothing is written: what the disk holds is for the next start to find out.
+    fn broken<T>(&self, why: &str) -> Result<T, StoreError> {
+        tracing::error!(why, "the store is down");
+        self.shared.write().health = Health::Down(why.to_owned());
+        Err(StoreError::Damaged(why.to_owned()))
+    }
+
+    /// Tries to come back from a full disk.
+    fn look_again(&mut self) {
+        self.looked = Instant::now();
+        match catch_unwind(AssertUnwindSafe(|| self.recover())) {
+            Ok(Ok(true)) => {
+                self.shared.write().health = Health::Working;
+                tracing::info!("there is room on the disk again: the store takes commits");
+            }
+            Ok(Ok(false) | Err(Fault::Full(_))) => {}
+            Ok(Err(Fault::Broken(why))) => drop(self.broken::<()>(&why)),
+            Err(panic) => drop(self.broken::<()>(&format!("it panicked: {}", said(&*panic)))),
+        }
+    }
+
+    /// Opens the engine anew if it has failed, then takes the ballast again: true when both succeeded.
+    fn recover(&mut self) -> Result<bool, Fault> {
+        if self.failed.is_some() || self.shared.read().backend.is_none() {
+            self.reopen()?;
+        }
+        Ok(self.place.take_room())
+    }
+
+    fn reopen(&mut self) -> Result<(), Fault> {
+        let old = self.shared.write().backend.take();
+        drop(old);
+        self.place.make_room();
+        let backend = self.place.open()?;
+        if let Some(failed) = &self.failed {
+            let (_, commit) = recover(&backend)?;
+            if commit >= failed.commit {
+                backend.apply(&failed.undo())?;
+            }
+        }
+        // Also what was only found in the file again must be durable before it is shown.
+        backend.make_durable()?;
+        self.failed = None;
+        let mut view = self.shared.write();
+        view.before.clear();
+        view.backend = Some(backend);
+        Ok(())
+    }
+
+    /// Gives the engine back to the disk, and says so in the header.
+    fn close(&mut self) -> Result<(), StoreError> {
+        let (backend, healthy) = {
+            let mut view = self.shared.write();
+            let healthy = !matches!(view.health, Health::Down(_));
+            view.health = Health::Down("it is closed".into());
+            (view.backend.take(), healthy)
+        };
+        let Some(backend) = backend.filter(|_| healthy) else {
+            return Err(StoreError::Unavailable("it was not in order when it was closed".into()));
+        };
+        backend.make_durable()?;
+        drop(backend);
+        Ok(self.place.closed()?)
+    }
+}
