@@ -1,3 +1,5 @@
-//! The parts of parvisd; `main.rs` puts them together.
+//! The rooms of parvisd; `service` puts them together.
 
+pub mod directory;
+pub mod mail;
 pub mod store;

@@ -3,11 +3,69 @@
 //! It finds, reads, authenticates, watches and writes entries. It knows neither enrolments nor the store nor mail:
 //! it hands out [`Entry`] values and takes [`plan::Plan`] values. Everything is keyed by entryUUID, never by DN.
 
+pub mod apply;
+pub mod authenticate;
+mod ber;
+pub mod filter;
+mod handle;
+mod link;
+pub mod mapping;
+mod matching;
+pub mod plan;
+pub mod probe;
+mod read;
+pub mod schema;
+pub mod settings;
+pub mod states;
+mod template;
+mod tls;
+pub mod watch;
+
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use apply::{Applied, ApplyError, PasswordFault};
+pub use authenticate::BindOutcome;
+pub use handle::{Directory, DirectoryHealth};
+pub use mapping::{Charter, Chosen, Mapping, MappingFault, PlanError, WriteRule};
+pub use plan::Plan;
+pub use settings::{Bind, PasswordWrite, Prepared, Settings, SettingsFault, Timeouts};
+pub use watch::{Sighting, watch};
 
 /// RFC 4530's entryUUID, as its 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryUuid(pub [u8; 16]);
+
+impl EntryUuid {
+    /// From the usual text form (RFC 4122, section 3), in either case.
+    pub fn parse(text: &str) -> Option<EntryUuid> {
+        let hyphens = text.char_indices().filter(|(_, c)| *c == '-').map(|(at, _)| at);
+        if text.len() != 36 || !hyphens.eq([8, 13, 18, 23]) {
+            return None;
+        }
+        let digits = text.replace('-', "");
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        Some(EntryUuid(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for EntryUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:032x}", u128::from_be_bytes(self.0));
+        for (at, digit) in digits.chars().enumerate() {
+            if matches!(at, 8 | 12 | 16 | 20) {
+                f.write_str("-")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
 
 /// What was read of an entry, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,4 +118,50 @@ pub enum Standing {
     Locked,
     /// None of the three filters matches.
     Unknown,
+}
+
+/// Why the directory did not answer a question. The texts are for the sysadmin; none holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// It cannot answer now: try again later.
+    #[error("the directory cannot answer now: {0}")]
+    Unavailable(String),
+    /// It answered that it will not: the configuration, here or there, is wrong.
+    #[error("the directory refuses (result code {code}): {text}")]
+    Refused {
+        /// The LDAP result code (RFC 4511, appendix A); 0 where the answer itself cannot be used.
+        code: u32,
+        /// What it said.
+        text: String,
+    },
+}
+
+/// Time and chance, handed in from outside.
+#[derive(Clone)]
+pub struct Outside {
+    /// The present instant.
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Sixty-four random bits.
+    pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outside")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_read_and_written_as_its_text() {
+        let text = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+        assert_eq!(EntryUuid::parse(text).unwrap().to_string(), text);
+        assert_eq!(EntryUuid::parse(&text.to_uppercase()), EntryUuid::parse(text));
+        for wrong in ["", "6ba7b810", "6ba7b8109-dad-11d1-80b4-00c04fd430c8", "+ba7b810-9dad-11d1-80b4-00c04fd430c8"] {
+            assert_eq!(EntryUuid::parse(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -1,0 +1,67 @@
+//! Finding one person by login, and reading one entry by its entryUUID.
+
+use std::sync::Arc;
+
+use ldap3::Scope;
+
+use super::link::{Answer, Query, refusal};
+use super::{Directory, DirectoryError, Entry, EntryUuid, Found, ber};
+
+/// No login is longer; what is, is nobody's, and the server is not asked.
+const MAX_LOGIN: usize = 256;
+
+impl Directory {
+    /// Who has this login: one search, with a size limit of two.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Unavailable`] within the operation's deadline; `Refused` where the base or the rights are wrong.
+    pub async fn find(&self, login: &str) -> Result<Found, DirectoryError> {
+        if login.is_empty() || login.len() > MAX_LOGIN || login.chars().any(char::is_control) {
+            return Ok(Found::Nobody);
+        }
+        let prepared = &self.inner.prepared;
+        let filter = prepared.login_filter(login);
+        let answer = self.ask(&self.people(&filter, 2)).await?;
+        match (answer.entries.as_slice(), answer.result.rc) {
+            ([], 0) => Ok(Found::Nobody),
+            ([one], 0) => readable(one).map(|entry| Found::One(Box::new(entry))),
+            (_, 0 | 4) => Ok(Found::Several),
+            _ => Err(refused(&answer)),
+        }
+    }
+
+    /// The entry with this identity, wherever it stands now; `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Directory::find`].
+    pub async fn read(&self, uuid: EntryUuid) -> Result<Option<Entry>, DirectoryError> {
+        let filter = format!("(entryUUID={uuid})");
+        let answer = self.ask(&self.people(&filter, 2)).await?;
+        match (answer.entries.as_slice(), answer.result.rc) {
+            ([], 0) => Ok(None),
+            ([one], 0) => readable(one).map(Some),
+            _ => Err(refused(&answer)),
+        }
+    }
+
+    fn people<'a>(&'a self, filter: &'a str, limit: i32) -> Query<'a> {
+        let prepared = &self.inner.prepared;
+        let attributes = Arc::clone(&prepared.attributes);
+        Query { base: &prepared.settings.base, scope: Scope::Subtree, filter, attributes, limit }
+    }
+}
+
+fn readable(found: &ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
+    ber::entry(found).ok_or_else(|| DirectoryError::Refused {
+        code: 0,
+        text: "an entry was found, but its entryUUID cannot be read: let the service read it".to_owned(),
+    })
+}
+
+fn refused(answer: &Answer) -> DirectoryError {
+    let result = &answer.result;
+    match result.rc {
+        3 | 11 | 51 | 52 => DirectoryError::Unavailable(refusal(result)),
+        code => DirectoryError::Refused { code, text: refusal(result) },
+    }
+}
