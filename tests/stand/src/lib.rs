@@ -1,1 +1,24 @@
-//! To come.
+//! The stand: the real servers, started privately for the tests, the demo and the benchmarks.
+//!
+//! Everything here listens on loopback only, keeps its files in a directory of its own under `/tmp`, and is gone when
+//! its value is dropped, or when the process that made it dies. Nothing here is a mock: a directory is slapd, the mail
+//! system is Postfix. The one server of our own is the [`inbox`], which stands for the rest of the world.
+//! It must not know the rules of an enrolment, nor anything of `parvisd` but its command line and its sockets.
+
+pub mod binaries;
+pub mod campus;
+pub mod certs;
+pub mod daemon;
+pub mod inbox;
+pub mod ldif;
+pub mod message;
+pub mod place;
+pub mod run;
+pub mod slapd;
+
+pub use campus::{Person, Population, State, campus, small};
+pub use daemon::{Daemon, DaemonOptions, Layout};
+pub use inbox::{Behaviour, Inbox, InboxOptions, Stage};
+pub use ldif::Entry;
+pub use message::Message;
+pub use slapd::{SUFFIX, Slapd, SlapdOptions};
