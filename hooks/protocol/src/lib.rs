@@ -10,6 +10,7 @@ pub mod client;
 mod fields;
 pub mod hook;
 pub mod limits;
+pub mod outcome;
 pub mod secret;
 pub mod service;
 pub mod wire;
