@@ -1,0 +1,6 @@
+//! The directory room against a real OpenLDAP: each test starts a private slapd of its own.
+
+mod apply;
+mod find;
+mod support;
+mod watch;
