@@ -113,10 +113,23 @@ impl Directory {
             PasswordWrite::InModify => self.modify(&target, plan, Some(password)).await,
             PasswordWrite::Extended => self.extended(&target, plan, password).await,
         };
+        let applied = match applied {
+            Err(ApplyError::Gone) => Err(self.gone_or_moved(plan).await),
+            applied => applied,
+        };
         if matches!(applied, Err(ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_))) {
             self.suspect(slot);
         }
         applied
+    }
+
+    /// Nothing is at that DN: was it renamed?
+    async fn gone_or_moved(&self, plan: &Plan) -> ApplyError {
+        match self.read(plan.uuid).await {
+            Ok(None) => ApplyError::Gone,
+            Ok(Some(_)) => ApplyError::Moved,
+            Err(error) => ApplyError::Unavailable(error.to_string()),
+        }
     }
 
     async fn modify(

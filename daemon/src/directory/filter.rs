@@ -99,7 +99,7 @@ fn evaluate(node: &Node, entry: &Entry, schema: &Schema) -> Option<bool> {
         Node::And(parts) => fold(parts, entry, schema, false),
         Node::Or(parts) => fold(parts, entry, schema, true),
         Node::Not(part) => evaluate(part, entry, schema).map(|truth| !truth),
-        Node::Present(name) => Some(schema.values(entry, name).next().is_some()),
+        Node::Present(name) => schema.knows(name).then(|| schema.values(entry, name).next().is_some()),
         Node::Equal(name, wanted) => {
             let kind = schema.equality(name)?;
             let wanted = matching::normal(kind, wanted, schema)?;

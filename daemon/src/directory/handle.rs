@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::authenticate::Binders;
+use super::filter::Filter;
 use super::link::{Answer, Capabilities, Fault, Link, Query, search};
 use super::schema::Schema;
 use super::settings::Prepared;
@@ -122,6 +123,11 @@ impl Directory {
     /// The population that the entry belongs to.
     pub fn population(&self, entry: &Entry) -> Option<&str> {
         self.inner.prepared.states.population(entry, &self.learnt().schema)
+    }
+
+    /// Does any filter match, by the server's own matching rules?
+    pub fn matches(&self, filter: &Filter, entry: &Entry) -> bool {
+        filter.holds(entry, &self.learnt().schema)
     }
 
     pub(super) fn learnt(&self) -> Arc<Learnt> {

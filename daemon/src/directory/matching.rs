@@ -67,8 +67,8 @@ pub(super) fn normal(kind: Kind, value: &[u8], schema: &Schema) -> Option<Normal
             _ => return None,
         },
         Kind::Time => Normal::Number(time(text()?)?),
-        Kind::Name => Normal::Bytes(name(text()?).into_bytes()),
-        Kind::Oid => Normal::Bytes(schema.class(text()?).into_bytes()),
+        Kind::Name => Normal::Bytes(name(text()?)?.into_bytes()),
+        Kind::Oid => Normal::Bytes(schema.class(text()?)?.into_bytes()),
         Kind::Uuid => Normal::Bytes(text()?.to_ascii_lowercase().replace('-', "").into_bytes()),
     })
 }
@@ -143,7 +143,8 @@ fn folded(text: &str) -> String {
 
 fn integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    let padded = digits.len() > 1 && digits.starts_with('0');
+    if digits.is_empty() || padded || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     text.parse().ok()
@@ -195,13 +196,17 @@ fn offset(zone: &str) -> Option<i128> {
     Some(sign * (hours * 60 + minutes) * 60_000_000)
 }
 
-/// A DN in a form that is good enough to compare: case and the spaces around separators gone.
-fn name(text: &str) -> String {
+/// A DN in a form that is good enough to compare: case and the spaces around separators gone. `None`: it is no DN.
+fn name(text: &str) -> Option<String> {
     let mut normal = String::with_capacity(text.len());
-    let mut escaped = false;
+    let (mut escaped, mut named) = (false, text.trim().is_empty());
     for c in text.to_lowercase().chars() {
         let separator = !escaped && matches!(c, ',' | '=' | '+' | ';');
         if separator {
+            if c != '=' && !named {
+                return None;
+            }
+            named = c == '=';
             normal.truncate(normal.trim_end_matches(' ').len());
             normal.push(if c == ';' { ',' } else { c });
         } else if !(c == ' ' && normal.ends_with([',', '=', '+', ' ']) && !escaped) {
@@ -209,7 +214,7 @@ fn name(text: &str) -> String {
         }
         escaped = c == '\\' && !escaped;
     }
-    normal.trim_matches(' ').to_owned()
+    named.then(|| normal.trim_matches(' ').to_owned())
 }
 
 #[cfg(test)]
@@ -229,7 +234,9 @@ mod tests {
     #[test]
     fn names_forget_case_and_spaces_but_not_escapes() {
         assert_eq!(name("UID = a , DC=test"), name("uid=a,dc=test"));
-        assert_ne!(name(r"cn=a\, b,dc=test"), name("cn=a,b,dc=test"));
+        assert_ne!(name(r"cn=a\, b,dc=test"), name("cn=a,b=,dc=test"));
+        assert_eq!(name("not a dn"), None);
+        assert_eq!(name("uid=a,b"), None);
     }
 
     proptest::proptest! {

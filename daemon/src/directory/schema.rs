@@ -86,10 +86,13 @@ impl Schema {
         self.rule(name, |found| found.substrings.as_deref())
     }
 
-    /// An object class's first name in lower case, or the text itself where the class is unknown.
-    pub(super) fn class(&self, name: &str) -> String {
+    /// An object class's first name in lower case; `None` where the server's schema does not know it.
+    pub(super) fn class(&self, name: &str) -> Option<String> {
         let name = name.to_ascii_lowercase();
-        self.classes.get(&name).map_or(name, |(canonical, _)| canonical.clone())
+        match self.classes.get(&name) {
+            Some((canonical, _)) => Some(canonical.clone()),
+            None => (!self.complete).then_some(name),
+        }
     }
 
     /// Is the class `value` the class `wanted` or one of its descendants? Both in the form that [`Schema::class`] gives.
@@ -103,7 +106,7 @@ impl Schema {
             if depth < MAX_SUPERIORS
                 && let Some((_, above)) = self.classes.get(&class)
             {
-                open.extend(above.iter().map(|sup| (self.class(sup), depth + 1)));
+                open.extend(above.iter().filter_map(|sup| Some((self.class(sup)?, depth + 1))));
             }
         }
         false

@@ -92,28 +92,27 @@ fn known(names: impl IntoIterator<Item = String>) -> Result<Vec<String>, String>
 
 /// Everything that a template may name, for one person.
 pub(super) fn context(entry: &Entry, chosen: &Chosen) -> Value {
-    let charter = BTreeMap::from([
-        ("version", Value::from(chosen.charter.version.clone())),
-        ("sha256", Value::from(chosen.charter.sha256.clone())),
-        ("locale", Value::from(chosen.charter.locale.clone())),
-        ("at", Value::from(chosen.charter.at.clone())),
-    ]);
     let classes = entry.values("objectClass").map(|class| Value::from(class.to_ascii_lowercase()));
-    Value::from_iter([
-        ("login", Value::from(chosen.login.clone())),
-        ("uuid", Value::from(entry.uuid.to_string())),
-        ("dn", Value::from(entry.dn.clone())),
-        ("recovery_address", Value::from(chosen.recovery_address.clone())),
-        ("listed", Value::from(chosen.listed)),
-        ("mailbox", Value::from(chosen.mailbox)),
-        ("forward", Value::from(chosen.forward.clone())),
-        ("keep_copy", Value::from(chosen.keep_copy)),
-        ("charter", Value::from_iter(charter)),
-        ("today", Value::from(chosen.today.clone())),
-        ("now", Value::from(chosen.now.clone())),
-        ("classes", Value::from(classes.collect::<Vec<_>>())),
-        ("entry", Value::from_object(View(entry.attributes.clone()))),
-    ])
+    minijinja::context! {
+        login => chosen.login.clone(),
+        uuid => entry.uuid.to_string(),
+        dn => entry.dn.clone(),
+        recovery_address => chosen.recovery_address.clone(),
+        listed => chosen.listed,
+        mailbox => chosen.mailbox,
+        forward => chosen.forward.clone(),
+        keep_copy => chosen.keep_copy,
+        charter => minijinja::context! {
+            version => chosen.charter.version.clone(),
+            sha256 => chosen.charter.sha256.clone(),
+            locale => chosen.charter.locale.clone(),
+            at => chosen.charter.at.clone(),
+        },
+        today => chosen.today.clone(),
+        now => chosen.now.clone(),
+        classes => Value::from_iter(classes),
+        entry => Value::from_object(View(entry.attributes.clone())),
+    }
 }
 
 /// The entry's attributes, by name in any case; those that are not UTF-8 are not there.

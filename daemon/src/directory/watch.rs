@@ -274,10 +274,14 @@ impl Teller<'_> {
         if !done || self.refresh.over {
             return self.cookie(cookie).await;
         }
-        let cookie = cookie.filter(|cookie| !cookie.is_empty());
-        if self.refresh.resumed && cookie.is_none() {
-            return Err(End::Anew("the server did not recognise where the watch had come to".to_owned()));
-        }
+        // OpenLDAP leaves the cookie out where nothing has changed since ours, and empties it where ours meant nothing.
+        let cookie = match cookie {
+            Some(cookie) if cookie.is_empty() && self.refresh.resumed => {
+                return Err(End::Anew("the server did not recognise where the watch had come to".to_owned()));
+            }
+            Some(cookie) => Some(cookie).filter(|cookie| !cookie.is_empty()),
+            None => self.place.cookie.clone(),
+        };
         self.refresh.over = true;
         self.place.fresh = true;
         self.place.cookie.clone_from(&cookie);
