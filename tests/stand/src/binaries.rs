@@ -22,6 +22,9 @@ pub enum Profile {
     Shipped,
 }
 
+/// An environment variable that names a directory with the programs, built beforehand for [`Profile::Dev`].
+pub const PROGRAMS: &str = "PARVIS_PROGRAMS";
+
 /// Where the programs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binaries {
@@ -49,6 +52,20 @@ pub fn binaries(profile: Profile) -> Result<Binaries> {
     if let Some(binaries) = built.get(&profile) {
         return Ok(binaries.clone());
     }
+    let given = std::env::var_os(PROGRAMS).filter(|_| profile == Profile::Dev).map(PathBuf::from);
+    let binaries = match given {
+        Some(dir) => Binaries {
+            parvisd: dir.join("parvisd"),
+            parvisctl: dir.join("parvisctl"),
+            parvis_hook: dir.join("parvis-hook"),
+        },
+        None => built_by_cargo(profile)?,
+    };
+    built.insert(profile, binaries.clone());
+    Ok(binaries)
+}
+
+fn built_by_cargo(profile: Profile) -> Result<Binaries> {
     let mut args = vec!["-p", "parvisd", "-p", "parvis-hook", "--bins"];
     if profile != Profile::Dev {
         args.push("--release");
@@ -60,13 +77,11 @@ pub fn binaries(profile: Profile) -> Result<Binaries> {
         found.extend(build(&args, Some("-C target-feature=+crt-static"))?);
     }
     let mut take = |name: &str| found.remove(name).with_context(|| format!("cargo built no {name}"));
-    let binaries = Binaries {
+    Ok(Binaries {
         parvisd: take("parvisd")?,
         parvisctl: take("parvisctl")?,
         parvis_hook: take("parvis-hook")?,
-    };
-    built.insert(profile, binaries.clone());
-    Ok(binaries)
+    })
 }
 
 /// A cargo command in the workspace.
@@ -102,7 +117,8 @@ fn executables(messages: &str) -> HashMap<String, PathBuf> {
         .collect()
 }
 
-fn host() -> Result<String> {
+/// The target triple of this machine.
+pub fn host() -> Result<String> {
     let out = Command::new("rustc").arg("-vV").output().context("failed to run rustc")?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));

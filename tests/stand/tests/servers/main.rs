@@ -7,4 +7,8 @@ mod daemon;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod postfix;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod slapd;

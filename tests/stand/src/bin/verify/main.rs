@@ -1,0 +1,131 @@
+//! `cargo verify`: everything that has to hold before a change is taken, in one run on a fresh Debian machine.
+//!
+//! It goes on after a failure, so that one run tells all, and its exit code is the verdict. What a stage does is in
+//! `stages.rs`; this file must not know.
+
+mod pages;
+mod stage;
+mod stages;
+mod units;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use parvis_stand::install::say;
+
+use stage::{Outcome, Stage};
+
+const USAGE: &str = "\
+cargo verify [--full] [--only NAME]... [--list]
+
+  --full       the long forms of the suites too (PARVIS_FULL=1)
+  --only NAME  only the stages whose name contains NAME; may be given again
+  --list       print the stages and stop
+
+Needs root, or sudo without a password: some suites run servers that drop
+privileges or mount images. What it writes is under target/verify.";
+
+fn main() -> ExitCode {
+    match Asked::from_arguments().and_then(|asked| run(&asked)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("verify: {error:#}"));
+            ExitCode::from(64)
+        }
+    }
+}
+
+#[derive(Default)]
+struct Asked {
+    full: bool,
+    list: bool,
+    help: bool,
+    only: Vec<String>,
+}
+
+impl Asked {
+    fn from_arguments() -> Result<Self> {
+        use lexopt::prelude::*;
+        let mut asked = Self::default();
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("full") => asked.full = true,
+                Long("list") => asked.list = true,
+                Long("only") => asked.only.push(parser.value()?.string()?),
+                Short('h') | Long("help") => asked.help = true,
+                other => bail!("{}\n\n{USAGE}", other.unexpected()),
+            }
+        }
+        Ok(asked)
+    }
+}
+
+fn run(asked: &Asked) -> Result<bool> {
+    if asked.help {
+        say(USAGE);
+        return Ok(true);
+    }
+    let mut plan = stages::plan(asked.full)?;
+    plan.retain(|stage| asked.only.is_empty() || asked.only.iter().any(|name| stage.name.contains(name)));
+    if plan.is_empty() {
+        bail!("no stage is called {}; --list tells their names", asked.only.join(" or "));
+    }
+    say(&format!("the plan, {} stages:", plan.len()));
+    for stage in &plan {
+        say(&format!("  {:16} {}", stage.name, stage.purpose));
+    }
+    if asked.list {
+        return Ok(true);
+    }
+    say("");
+    let begun = Instant::now();
+    let done: Vec<Done> = plan.into_iter().map(Done::of).collect();
+    Ok(report(&done, begun.elapsed()))
+}
+
+struct Done {
+    name: String,
+    took: Duration,
+    outcome: Outcome,
+}
+
+impl Done {
+    fn of(stage: Stage) -> Self {
+        let begun = Instant::now();
+        let name = stage.name.clone();
+        let outcome = stage.carry_out();
+        let took = begun.elapsed();
+        let word = if outcome.failed == 0 { "ok    " } else { "FAILED" };
+        say(&format!("{word} {name:16} {:>7.1} s  {}", took.as_secs_f64(), outcome.note));
+        if outcome.failed > 0 {
+            for line in outcome.last_lines.lines() {
+                say(&format!("       | {line}"));
+            }
+        }
+        Self { name, took, outcome }
+    }
+}
+
+/// Where the time went, and the verdict, whose last line is for programs too.
+fn report(done: &[Done], total: Duration) -> bool {
+    let mut slowest: Vec<&Done> = done.iter().collect();
+    slowest.sort_by_key(|done| std::cmp::Reverse(done.took));
+    say("\nwhere the time went:");
+    for done in slowest {
+        let share = 100.0 * done.took.as_secs_f64() / total.as_secs_f64().max(0.001);
+        say(&format!("  {:16} {:>7.1} s {share:>4.0} %", done.name, done.took.as_secs_f64()));
+    }
+    say(&format!("  {:16} {:>7.1} s", "total", total.as_secs_f64()));
+    let passed: u64 = done.iter().map(|done| done.outcome.passed).sum();
+    let failed: u64 = done.iter().map(|done| done.outcome.failed).sum();
+    let broken: Vec<&str> =
+        done.iter().filter(|done| done.outcome.failed > 0).map(|done| done.name.as_str()).collect();
+    if !broken.is_empty() {
+        say(&format!("\nfailed: {}", broken.join(", ")));
+    }
+    say(&format!("\n{passed} passed, {failed} failed"));
+    failed == 0
+}

@@ -1,0 +1,176 @@
+//! What is verified, in order. Each stage is independent of the others' success, but for what they leave in `target`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use parvis_stand::binaries::{PROGRAMS, Profile, binaries, cargo, host, workspace};
+use parvis_stand::install::{self, EVERYTHING, cargo_tool, need};
+use parvis_stand::run::program;
+use serde_json::Value;
+
+use crate::stage::{Stage, logged};
+use crate::{pages, units};
+
+/// The cargo-deny that the configuration was written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Every stage there is.
+pub fn plan(full: bool) -> Result<Vec<Stage>> {
+    let metadata = install::metadata()?;
+    let target = metadata.get("target_directory").and_then(Value::as_str).context("no target directory")?;
+    let logs = PathBuf::from(target).join("verify");
+    std::fs::create_dir_all(&logs)?;
+    let mut plan = before(&logs);
+    plan.extend(suites(&logs, &metadata, full)?);
+    plan.extend(after(&logs));
+    Ok(plan)
+}
+
+/// What needs no program of ours.
+fn before(logs: &Path) -> Vec<Stage> {
+    let mut doc = cargo_with(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    vec![
+        Stage::new(logs, "packages", "the Debian packages that the suites need", packages),
+        Stage::command(logs, "fmt", "the code is formatted", cargo_with(&["fmt", "--all", "--check"])),
+        Stage::command(logs, "clippy", "no warning, in tests neither", cargo_with(&clippy)),
+        // The advisories need a database from the network: they are for whoever publishes, not for every run.
+        Stage::new(logs, "deny", "licences, sources and bans of the dependencies", deny),
+        Stage::command(logs, "doc", "the documentation has no broken link", doc),
+    ]
+}
+
+/// The tests: those of the crates, then each integration program of the workspace as a stage.
+fn suites(logs: &Path, metadata: &Value, full: bool) -> Result<Vec<Stage>> {
+    let test =
+        |args: &[&str]| cargo_with(&[&["test", "--workspace", "--no-fail-fast", "--quiet"], args].concat());
+    let mut stages = vec![
+        Stage::command(logs, "build", "the tests compile", test(&["--no-run"])),
+        Stage::new(logs, "programs", "parvisd, parvisctl and parvis-hook", |_| {
+            binaries(Profile::Dev).map(|_| String::new())
+        }),
+        Stage::command(logs, "unit", "the tests beside the code", test(&["--lib", "--bins"])),
+        Stage::command(logs, "doctest", "the examples in the documentation", test(&["--doc"])),
+    ];
+    let mut names = integration_tests(metadata);
+    // What reads the tree comes first: it takes a second and tells most.
+    names.sort_by_key(|name| name != "tidy");
+    for name in names {
+        let command = test(&["--test", &name]);
+        stages.push(Stage::new(logs, &name, "a suite", move |log| logged(as_root(command, full)?, log)));
+    }
+    Ok(stages)
+}
+
+/// What needs the programs.
+fn after(logs: &Path) -> Vec<Stage> {
+    let demo = cargo_with(&["run", "--quiet", "--package", "parvis-stand", "--bin", "demo", "--", "--auto"]);
+    vec![
+        Stage::command(logs, "demo", "from the letter to the account, unattended", demo),
+        Stage::new(logs, "units", "systemd finds nothing to say about the units", units::verify),
+        Stage::new(logs, "man", "a page for each program, with all its options", pages::verify),
+    ]
+}
+
+fn cargo_with(args: &[&str]) -> Command {
+    let mut command = cargo();
+    command.args(args);
+    command
+}
+
+fn packages(log: &Path) -> Result<String> {
+    let mut said = Vec::new();
+    let result = need(EVERYTHING, &mut |line| {
+        install::say(&format!("       {line}"));
+        said.push(line.to_owned());
+    });
+    std::fs::write(log, said.join("\n"))?;
+    result.map(|()| String::new())
+}
+
+fn deny(log: &Path) -> Result<String> {
+    let tool = cargo_tool("cargo-deny", CARGO_DENY, &mut |line| install::say(&format!("       {line}")))?;
+    let mut command = Command::new(tool);
+    command.current_dir(workspace()).args([
+        "--workspace",
+        "--locked",
+        "--config",
+        ".cargo/deny.toml",
+        "check",
+    ]);
+    command.args(["--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    logged(command, log)
+}
+
+/// The names of the workspace's integration test programs, each once.
+fn integration_tests(metadata: &Value) -> Vec<String> {
+    let list =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let targets = list(metadata, "packages").into_iter().flat_map(move |package| list(&package, "targets"));
+    let tests = targets.filter(|target| {
+        let kinds = target.get("kind").and_then(Value::as_array);
+        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"))
+    });
+    let names = tests.filter_map(|target| Some(target.get("name")?.as_str()?.to_owned()));
+    names.collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+/// A suite runs as root: cargo stays this user's, and starts the test programs through sudo where that is needed.
+fn as_root(mut command: Command, full: bool) -> Result<Command> {
+    // Servers are waited for more than computed with: twice as many tests at once as there are processors.
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut environment = vec![("RUST_TEST_THREADS".to_owned(), (2 * processors).min(8).to_string())];
+    environment.push((PROGRAMS.to_owned(), built_programs()?));
+    environment.extend(full.then(|| ("PARVIS_FULL".to_owned(), "1".to_owned())));
+    if !nix::unistd::geteuid().is_root() {
+        let mut runner = vec!["sudo".to_owned(), "-n".to_owned(), "env".to_owned()];
+        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+            runner.extend(std::env::var(name).ok().map(|value| format!("{name}={value}")));
+        }
+        runner.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
+        let triple = host()?.to_uppercase().replace('-', "_");
+        environment.push((format!("CARGO_TARGET_{triple}_RUNNER"), runner.join(" ")));
+        if !install::sudo_works() {
+            command = Command::new(program("sh")?);
+            command.args([
+                "-c",
+                "echo this suite needs root: run through sudo, or let sudo ask nothing; exit 1",
+            ]);
+        }
+    }
+    command.envs(environment);
+    Ok(command)
+}
+
+/// Built by this user before the suite, so that no test has to ask cargo, least of all as root.
+fn built_programs() -> Result<String> {
+    let programs = binaries(Profile::Dev)?;
+    let dir = programs.parvisd.parent().and_then(Path::to_str);
+    dir.map(str::to_owned).context("the directory of the programs is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_integration_test_is_a_stage_and_nothing_else_is() {
+        let metadata: Value = serde_json::from_str(
+            r#"{"packages": [
+                {"targets": [{"name": "a", "kind": ["lib"]}, {"name": "two", "kind": ["test"]}]},
+                {"targets": [{"name": "one", "kind": ["test"]}, {"name": "two", "kind": ["test"]},
+                             {"name": "speed", "kind": ["bench"]}]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(integration_tests(&metadata), ["one", "two"]);
+    }
+
+    #[test]
+    fn no_two_stages_share_a_name() {
+        let names: Vec<String> = plan(false).unwrap().into_iter().map(|stage| stage.name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+}

@@ -1,0 +1,243 @@
+//! What has to be on the machine, and how it gets there: Debian packages, and cargo's tools beside the build.
+//!
+//! Says first what it does. A package's own service is kept from starting. It must not touch a package that nobody
+//! asked for, nor leave anything behind but the packages.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::binaries::cargo;
+use crate::run::program;
+
+/// A Debian package, and what it is for, as people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// Its name.
+    pub name: &'static str,
+    /// A few words.
+    pub purpose: &'static str,
+}
+
+/// slapd.
+pub const SLAPD: Package = Package { name: "slapd", purpose: "a private directory" };
+/// ldapsearch and its like.
+pub const LDAP_UTILS: Package = Package { name: "ldap-utils", purpose: "to look into it" };
+/// openssl.
+pub const OPENSSL: Package = Package { name: "openssl", purpose: "its certificates" };
+/// Postfix.
+pub const POSTFIX: Package = Package { name: "postfix", purpose: "a private mail system" };
+/// systemd-analyze.
+pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the units" };
+
+/// What the demo and most suites need.
+pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
+/// What all suites need.
+pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD];
+
+/// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
+/// command to type. `say` is told beforehand what will be done.
+pub fn need(packages: &[Package], say: &mut dyn FnMut(&str)) -> Result<()> {
+    let missing = missing(packages)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for package in &missing {
+        say(&format!("installing the package {}: {}", package.name, package.purpose));
+    }
+    say("their services are kept from starting; the packages stay, nothing else does");
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let script = script(&names, POLICY);
+    let root = nix::unistd::geteuid().is_root();
+    if !root && !sudo_works() {
+        bail!(
+            "this needs root, and sudo asks for a password. Type this, and start again:\n\n{}\n",
+            typed(&script)
+        );
+    }
+    let mut command = if root { Command::new("sh") } else { Command::new("sudo") };
+    command.args(if root { vec![] } else { vec!["-n", "sh"] }).args(["-c", &script]);
+    let out = command.stdin(Stdio::null()).output().context("failed to run the installation")?;
+    if !out.status.success() {
+        let said = [out.stdout, out.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n");
+        bail!("failed to install {} ({}):\n{last}", names.join(" "), out.status);
+    }
+    Ok(())
+}
+
+/// Which of them dpkg does not have installed.
+pub fn missing(packages: &[Package]) -> Result<Vec<Package>> {
+    let Ok(query) = program("dpkg-query") else {
+        let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
+        bail!("this is not a Debian system: install what it calls {} yourself", names.join(", "));
+    };
+    let mut missing = Vec::new();
+    for package in packages {
+        let out = Command::new(&query)
+            .args(["-W", "-f", "${db:Status-Status}", package.name])
+            .output()
+            .context("failed to run dpkg-query")?;
+        if out.stdout != b"installed" {
+            missing.push(*package);
+        }
+    }
+    Ok(missing)
+}
+
+/// Whether sudo is there and asks nothing.
+pub fn sudo_works() -> bool {
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    sudo.status().is_ok_and(|status| status.success())
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Without a single quote, so that it can be typed inside a pair of them. policy-rc.d is Debian's own way to keep a
+/// package from starting its service; one that is there already is the machine's, and stays. Postfix is told not to
+/// write a configuration for the machine.
+fn script(packages: &[&str], policy: &str) -> String {
+    format!(
+        "set -e; export DEBIAN_FRONTEND=noninteractive; \
+         if [ ! -e {policy} ]; then trap \"rm -f {policy}\" EXIT INT TERM; \
+         printf \"#!/bin/sh\\nexit 101\\n\" >{policy}; chmod 755 {policy}; fi; \
+         echo postfix postfix/main_mailer_type select No configuration | debconf-set-selections; \
+         set -- apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends {}; \
+         \"$@\" || {{ apt-get update; \"$@\"; }}",
+        packages.join(" ")
+    )
+}
+
+fn typed(script: &str) -> String {
+    format!("sudo sh -c '{script}'")
+}
+
+/// A cargo subcommand of a fixed version, built once into `target/tools` (or found in `PATH`, whichever version).
+pub fn cargo_tool(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let root = target_directory()?.join("tools");
+    let binary = root.join("bin").join(name);
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    if let Ok(found) = program(name) {
+        return Ok(found);
+    }
+    say(&format!("building {name} {version} into {} (minutes, once)", root.display()));
+    let build = root.join("build");
+    let mut command = cargo();
+    command.args(["install", "--locked", "--quiet", name, "--version", version]);
+    command.arg("--root").arg(&root).arg("--target-dir").arg(&build);
+    let status = command.stdin(Stdio::null()).status().context("failed to run cargo install")?;
+    if !status.success() {
+        bail!("failed to build {name} {version} ({status})");
+    }
+    let _ = std::fs::remove_dir_all(build);
+    Ok(binary)
+}
+
+/// Where cargo builds.
+pub fn target_directory() -> Result<PathBuf> {
+    let metadata = metadata()?;
+    let path = metadata.get("target_directory").and_then(|path| path.as_str());
+    path.map(|path| Path::new(path).to_owned()).context("cargo metadata names no target directory")
+}
+
+/// What `cargo metadata` says of the workspace, without its dependencies.
+pub fn metadata() -> Result<serde_json::Value> {
+    let out = cargo()
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .context("failed to run cargo metadata")?;
+    if !out.status.success() {
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(serde_json::from_slice(&out.stdout)?)
+}
+
+/// Writes a line for people. A closed pipe is their choice, not a fault.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Programs in the place of apt-get and debconf that write down what they are asked.
+    fn machine(apt: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [("apt-get", apt), ("debconf-set-selections", "cat >>$D/log")] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\nD=${{0%/*}}\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        dir
+    }
+
+    fn run(dir: &Path) -> (bool, String) {
+        let policy = dir.join("policy-rc.d");
+        let path = format!("{}:/usr/bin:/bin", dir.display());
+        let script = script(&["one", "two"], policy.to_str().unwrap());
+        let out = Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap();
+        (out.status.success(), std::fs::read_to_string(dir.join("log")).unwrap())
+    }
+
+    #[test]
+    fn it_installs_with_services_held_back_and_leaves_no_policy() {
+        let dir =
+            machine("echo $DEBIAN_FRONTEND \"$@\" >>$D/log; sh $D/policy-rc.d; echo policy $? >>$D/log");
+        let (ok, log) = run(dir.path());
+        assert!(ok, "{log}");
+        assert!(log.contains(
+            "noninteractive -o DPkg::Lock::Timeout=300 install -y --no-install-recommends one two"
+        ));
+        assert!(log.contains("policy 101") && log.contains("No configuration"), "{log}");
+        assert!(!dir.path().join("policy-rc.d").exists());
+    }
+
+    #[test]
+    fn a_stale_list_of_packages_is_refreshed_once() {
+        let dir =
+            machine("echo \"$@\" >>$D/log; case \"$*\" in *update*) touch $D/new;; *) [ -e $D/new ];; esac");
+        let (ok, log) = run(dir.path());
+        assert!(ok, "{log}");
+        assert_eq!(log.matches("install -y").count(), 2);
+        assert_eq!(log.matches("update").count(), 1);
+        let dir = machine("echo \"$@\" >>$D/log; exit 100");
+        assert!(!run(dir.path()).0, "a failure is a failure");
+        assert!(!dir.path().join("policy-rc.d").exists());
+    }
+
+    #[test]
+    fn the_machines_own_policy_stays() {
+        let dir = machine("true");
+        std::fs::write(dir.path().join("policy-rc.d"), "theirs").unwrap();
+        assert!(run(dir.path()).0);
+        assert_eq!(std::fs::read_to_string(dir.path().join("policy-rc.d")).unwrap(), "theirs");
+    }
+
+    #[test]
+    fn the_command_to_type_is_one_and_quotes_well() {
+        let command = typed(&script(&["slapd"], POLICY));
+        assert!(!command.contains('\n'));
+        let out = Command::new("sh").args(["-nc", &command]).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(command.matches('\'').count(), 2);
+    }
+
+    #[test]
+    fn dpkg_knows_what_is_there() {
+        let there = Package { name: "dpkg", purpose: "" };
+        let not = Package { name: "no-such-package-at-all", purpose: "" };
+        assert_eq!(missing(&[there, not]).unwrap(), [not]);
+    }
+}

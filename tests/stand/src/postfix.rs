@@ -1,0 +1,222 @@
+//! A private Postfix before the inbox: what a campus really sends its mail through. TLS on submission, a queue,
+//! retries, bounces. It needs root, because Postfix runs its parts as users of their own.
+//!
+//! `/etc/postfix` and the system's own Postfix are not touched. It must not deliver to anything but the inbox.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::certs::Authority;
+use crate::place::{Place, Port};
+use crate::run::{self, Running, program};
+
+/// How Postfix is to be.
+#[derive(Clone, Debug, Default)]
+pub struct PostfixOptions {
+    /// The port on loopback that everything is relayed to: the inbox's, or a fault proxy's before it.
+    pub relay_to: u16,
+    /// Added to the end of main.cf.
+    pub extra_config: String,
+}
+
+/// A running Postfix.
+#[derive(Debug)]
+pub struct Postfix {
+    running: Option<Running>,
+    place: Place,
+    smtp: Port,
+    submission: Port,
+    submissions: Port,
+}
+
+impl Postfix {
+    /// Starts it, and returns once it greets. An error without root, or if the package is missing.
+    pub fn start(options: &PostfixOptions) -> Result<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            bail!("a private Postfix needs root");
+        }
+        let place = Place::new("postfix")?;
+        place.open_to_all()?;
+        let mut postfix = Self {
+            running: None,
+            smtp: Port::free()?,
+            submission: Port::free()?,
+            submissions: Port::free()?,
+            place,
+        };
+        postfix.write(options)?;
+        postfix.launch()?;
+        Ok(postfix)
+    }
+
+    /// The port that takes mail in clear, STARTTLS offered.
+    pub fn port(&self) -> u16 {
+        self.smtp.number()
+    }
+
+    /// The port that insists on STARTTLS (RFC 6409).
+    pub fn submission_port(&self) -> u16 {
+        self.submission.number()
+    }
+
+    /// The port that is TLS from the first byte (RFC 8314).
+    pub fn submissions_port(&self) -> u16 {
+        self.submissions.number()
+    }
+
+    /// The certificate to trust; the servers' are for `localhost` and `mx.univ.example`.
+    pub fn ca_file(&self) -> PathBuf {
+        self.place.join("ca.pem")
+    }
+
+    /// Its log until now.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Stops it; what is queued stays, and is sent after [`Postfix::restart`].
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(running) = self.running.take() {
+            running.terminate(Duration::from_secs(20))?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again with the same ports and queue.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.launch()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.place.join("data/maillog")
+    }
+
+    fn write(&self, options: &PostfixOptions) -> Result<()> {
+        let dir = self.place.path();
+        Authority::new(dir)?.issue("server", &["mx.univ.example"])?;
+        let owner = nix::unistd::User::from_name("postfix")?.context("Postfix is not installed")?;
+        for name in ["conf", "queue", "data"] {
+            std::fs::create_dir(dir.join(name))?;
+            std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o755))?;
+        }
+        chown(dir.join("data"), Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))?;
+        std::fs::write(dir.join("conf/main.cf"), main_cf(dir, options))?;
+        std::fs::write(dir.join("conf/master.cf"), self.master_cf())?;
+        Ok(())
+    }
+
+    fn master_cf(&self) -> String {
+        let (smtp, submission, submissions) =
+            (self.smtp.number(), self.submission.number(), self.submissions.number());
+        let mut text = format!(
+            "127.0.0.1:{smtp} inet n - n - - smtpd\n\
+             127.0.0.1:{submission} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt\n\
+             127.0.0.1:{submissions} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"
+        );
+        text.push_str(PARTS);
+        text
+    }
+
+    fn launch(&mut self) -> Result<()> {
+        let output = std::fs::File::create(self.place.join("start.log"))?;
+        let mut command = run::leashed(&program("postfix")?);
+        command.arg("-c").arg(self.place.join("conf")).arg("start-fg");
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let running = run::start("postfix", command)?;
+        let port = self.smtp.number();
+        let ready = run::until(Duration::from_secs(30), || match running.status() {
+            Some(status) => Err(anyhow!("Postfix ended ({status})")),
+            None => Ok(greets(port).then_some(())),
+        });
+        let ready = ready.and_then(|ready| ready.ok_or_else(|| anyhow!("Postfix does not greet after 30 s")));
+        ready.with_context(|| {
+            let said = run::tail(&self.place.join("start.log"), 10);
+            format!("failed to start a private Postfix:\n{said}\n{}", run::tail(&self.log_file(), 10))
+        })?;
+        self.running = Some(running);
+        Ok(())
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        // Its master is asked first: it ends its parts, which a SIGKILL to it would leave to find out by themselves.
+        let _ = self.stop();
+    }
+}
+
+/// Everything goes to the inbox; short waits, so that a test of a deferral lasts seconds.
+fn main_cf(dir: &Path, options: &PostfixOptions) -> String {
+    let (dir, relay) = (dir.display(), options.relay_to);
+    format!(
+        "compatibility_level = 3.6\n\
+         queue_directory = {dir}/queue\n\
+         data_directory = {dir}/data\n\
+         maillog_file = {dir}/data/maillog\n\
+         maillog_file_prefixes = {dir}\n\
+         myhostname = mx.univ.example\n\
+         mydestination =\n\
+         inet_interfaces = 127.0.0.1\n\
+         inet_protocols = ipv4\n\
+         mynetworks = 127.0.0.0/8\n\
+         smtpd_relay_restrictions = permit_mynetworks, reject\n\
+         relayhost = [127.0.0.1]:{relay}\n\
+         disable_dns_lookups = yes\n\
+         smtp_dns_support_level = disabled\n\
+         alias_maps =\n\
+         alias_database =\n\
+         local_recipient_maps =\n\
+         biff = no\n\
+         smtpd_tls_cert_file = {dir}/server.pem\n\
+         smtpd_tls_key_file = {dir}/server.key\n\
+         smtpd_tls_security_level = may\n\
+         smtp_tls_security_level = none\n\
+         smtpd_client_connection_count_limit = 0\n\
+         queue_run_delay = 1s\n\
+         minimal_backoff_time = 1s\n\
+         maximal_backoff_time = 2s\n\
+         {}\n",
+        options.extra_config
+    )
+}
+
+/// The parts of Postfix that relaying needs. No chroot: its queue directory has no /etc.
+const PARTS: &str = "\
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+";
+
+fn greets(port: u16) -> bool {
+    let greeting = || -> std::io::Result<String> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line)
+    };
+    greeting().is_ok_and(|line| line.starts_with("220"))
+}
