@@ -214,12 +214,19 @@ impl fmt::Debug for ReplyEnvelope<'_> {
 
 /// Reads parameters as one type.
 pub fn read<'a, T: Deserialize<'a>>(parameters: &'a RawValue) -> Result<T, WireError> {
-    serde_json::from_str(parameters.get()).map_err(|error| WireError::Malformed { at: error.column() })
+    read_object(parameters.get())
 }
 
 /// Reads a whole message as one type.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<T, WireError> {
+fn parse<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<T, WireError> {
     let text = std::str::from_utf8(message);
-    let text = text.map_err(|error| WireError::Malformed { at: error.valid_up_to() + 1 })?;
+    read_object(text.map_err(|error| WireError::Malformed { at: error.valid_up_to() + 1 })?)
+}
+
+/// serde would take an array for a struct, its elements for the fields in order: Varlink knows only objects.
+fn read_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, WireError> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(WireError::Malformed { at: 1 });
+    }
     serde_json::from_str(text).map_err(|error| WireError::Malformed { at: error.column() })
 }
