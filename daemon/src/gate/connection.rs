@@ -1,0 +1,237 @@
+//! One connection: messages in, answers out, a limit for each.
+//!
+//! A caller may be slow, silent, endless or gone; none of them costs more than its own connection, and one user's
+//! callers cannot take all of them.
+
+use super::{Gate, admin, hook};
+use parvis_protocol::wire::{CallEnvelope, Message, Splitter, WireError, encode};
+use parvis_protocol::{CallError, INTERFACE_ADMIN, INTERFACE_HOOK, INTERFACE_SERVICE, Role, service};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+/// A message that was begun must be complete by then.
+const MESSAGE_TIME: Duration = Duration::from_secs(10);
+/// A connection that says nothing between two messages is closed then.
+const SILENCE: Duration = Duration::from_secs(300);
+/// An answer must be taken by then.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// Which of the two sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// For login pages.
+    Hook,
+    /// For `parvisctl`.
+    Admin,
+}
+
+/// How a call ended: answers were written on the way, or what to write.
+pub enum Reply {
+    /// These bytes, a whole message.
+    Message(Vec<u8>),
+    /// Nothing more: the caller is gone, or everything was written.
+    Written,
+}
+
+/// Accepts connections until the daemon stops.
+pub async fn serve(gate: Arc<Gate>, listener: UnixListener, socket: Socket) {
+    let places = Arc::new(Places::default());
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (gate, places) = (gate.clone(), places.clone());
+                tokio::spawn(async move { welcome(gate, places, stream, socket).await });
+            }
+            Err(error) => {
+                // Out of descriptors, say: go on when some are free.
+                tracing::warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn welcome(gate: Arc<Gate>, places: Arc<Places>, mut stream: UnixStream, socket: Socket) {
+    let Ok(peer) = stream.peer_cred() else { return };
+    let settings = gate.engine.settings();
+    let Some(_place) = Places::take(&places, peer.uid(), settings.gate.connections) else {
+        tracing::warn!(uid = peer.uid(), "too many connections: one is turned away");
+        let busy = hook::overloaded(&gate);
+        let _ = tokio::time::timeout(ANSWER_TIME, stream.write_all(&busy)).await;
+        return;
+    };
+    let roles = gate.peers.roles(peer.uid(), peer.gid(), &settings.roles).await;
+    let caller = Caller { uid: peer.uid(), roles, socket };
+    converse(&gate, &mut stream, &caller).await;
+}
+
+/// Who asks, and through which socket.
+pub struct Caller {
+    pub uid: u32,
+    pub roles: Vec<Role>,
+    pub socket: Socket,
+}
+
+async fn converse(gate: &Arc<Gate>, stream: &mut UnixStream, caller: &Caller) {
+    let mut splitter = Splitter::new();
+    let mut buffer = vec![0; 8192];
+    loop {
+        let patience = if splitter.is_within_message() { MESSAGE_TIME } else { SILENCE };
+        let whole = async {
+            loop {
+                let count = stream.read(&mut buffer).await.ok()?;
+                let mut input = buffer.get(..count).filter(|input| !input.is_empty())?;
+                let mut messages = Vec::new();
+                while !input.is_empty() {
+                    match splitter.take(&mut input) {
+                        Ok(Some(message)) => messages.push(Ok(message)),
+                        Ok(None) => {}
+                        Err(error) => {
+                            messages.push(Err(error));
+                            return Some(messages);
+                        }
+                    }
+                }
+                // A message that was begun has one deadline, however slowly its bytes come.
+                if !messages.is_empty() || patience == SILENCE {
+                    return Some(messages);
+                }
+            }
+        };
+        let Ok(Some(messages)) = tokio::time::timeout(patience, whole).await else { return };
+        for message in messages {
+            if !answer(gate, stream, caller, message).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Answers one message; false ends the connection.
+async fn answer(
+    gate: &Arc<Gate>,
+    stream: &mut UnixStream,
+    caller: &Caller,
+    message: Result<Message, WireError>,
+) -> bool {
+    let message = match message {
+        Ok(message) => message,
+        Err(error) => {
+            tracing::warn!(uid = caller.uid, %error, "a caller's message is refused");
+            let _ = write(stream, &error_reply(&CallError::parameter("").into())).await;
+            return false;
+        }
+    };
+    let Ok(envelope) = CallEnvelope::parse(message.as_bytes()) else {
+        let _ = write(stream, &error_reply(&CallError::parameter("").into())).await;
+        return false;
+    };
+    let oneway = envelope.oneway;
+    match dispatch(gate, stream, caller, &envelope).await {
+        Reply::Message(bytes) => oneway || write(stream, &bytes).await,
+        Reply::Written => true,
+    }
+}
+
+async fn dispatch(
+    gate: &Arc<Gate>,
+    stream: &mut UnixStream,
+    caller: &Caller,
+    envelope: &CallEnvelope<'_>,
+) -> Reply {
+    let own = match caller.socket {
+        Socket::Hook => parvis_protocol::hook::NAME,
+        Socket::Admin => parvis_protocol::admin::NAME,
+    };
+    match envelope.interface() {
+        service::NAME => Reply::Message(introspect(caller.socket, envelope)),
+        interface if interface == own => match caller.socket {
+            Socket::Hook => hook::call(gate, stream, caller, envelope).await,
+            Socket::Admin => admin::call(gate, stream, caller, envelope).await,
+        },
+        other => Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface: other.to_owned() })),
+    }
+}
+
+/// `org.varlink.service`: what this socket speaks.
+fn introspect(socket: Socket, envelope: &CallEnvelope<'_>) -> Vec<u8> {
+    let (own, text) = match socket {
+        Socket::Hook => (parvis_protocol::hook::NAME, INTERFACE_HOOK),
+        Socket::Admin => (parvis_protocol::admin::NAME, INTERFACE_ADMIN),
+    };
+    let call = match service::Call::parse(&envelope.method, envelope.parameters) {
+        Ok(call) => call,
+        Err(error) => return error_reply(&error.into()),
+    };
+    match call {
+        service::Call::GetInfo => reply(&service::Info {
+            vendor: "Parvis".to_owned(),
+            product: "parvisd".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            url: "https://parvis.example/".to_owned(),
+            interfaces: vec![service::NAME.to_owned(), own.to_owned()],
+        }),
+        service::Call::GetInterfaceDescription { interface } => match interface.as_str() {
+            service::NAME => reply(&service::Description { description: INTERFACE_SERVICE.to_owned() }),
+            name if name == own => reply(&service::Description { description: text.to_owned() }),
+            _ => error_reply(&service::Failure::InterfaceNotFound { interface }),
+        },
+    }
+}
+
+/// A whole answer.
+pub fn reply<T: serde::Serialize>(parameters: &T) -> Vec<u8> {
+    parvis_protocol::wire::encode_reply(parameters, false).unwrap_or_else(|error| {
+        tracing::error!(%error, "failed to write an answer");
+        error_reply(&service::Failure::MethodNotImplemented { method: String::new() })
+    })
+}
+
+/// An error as a whole answer.
+pub fn error_reply<T: serde::Serialize>(failure: &T) -> Vec<u8> {
+    encode(failure).unwrap_or_default()
+}
+
+/// Writes a message; false where the caller does not take it in time.
+pub async fn write(stream: &mut UnixStream, bytes: &[u8]) -> bool {
+    matches!(tokio::time::timeout(ANSWER_TIME, stream.write_all(bytes)).await, Ok(Ok(())))
+}
+
+/// How many connections each user has.
+#[derive(Default)]
+struct Places(Mutex<HashMap<u32, usize>>);
+
+/// One connection's place; free again when dropped.
+struct Place {
+    places: Arc<Places>,
+    uid: u32,
+}
+
+impl Places {
+    /// A place, unless all are taken or this user has three quarters of them.
+    fn take(places: &Arc<Self>, uid: u32, most: usize) -> Option<Place> {
+        let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = taken.values().sum();
+        let own = taken.entry(uid).or_default();
+        if all >= most || *own >= (most * 3 / 4).max(1) {
+            return None;
+        }
+        *own += 1;
+        Some(Place { places: places.clone(), uid })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.uid) {
+            *own -= 1;
+            if *own == 0 {
+                taken.remove(&self.uid);
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The gate: the hook socket and the admin socket. The only room that knows the protocol.
+//!
+//! It takes messages in, says who asks, translates requests to the rules' and answers back to the protocol's by total
+//! matches, and has a limit for everything. What a request means is the rules' business.
+
+mod admin;
+mod check;
+mod connection;
+mod hook;
+mod password;
+mod peers;
+mod refuse;
+mod steps;
+mod view;
+
+pub use connection::serve;
+pub use peers::Peers;
+
+use crate::engine::Engine;
+use crate::service::health::Board;
+use crate::sweep::Sweeper;
+use crate::words::Words;
+use std::sync::Arc;
+
+/// What every connection shares.
+pub struct Gate {
+    pub engine: Arc<Engine>,
+    pub words: Words,
+    pub board: Arc<Board>,
+    pub peers: Peers,
+    pub sweeper: Arc<Sweeper>,
+    pub since: jiff::Timestamp,
+}

@@ -1,0 +1,76 @@
+//! The board: how each part of the daemon is, for `STATUS=`, `parvisctl status` and the log.
+
+use super::clock;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// How a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Working,
+    /// Something does not work, and is being tried again.
+    Degraded,
+    /// Nothing of it works, and it is being tried again.
+    Down,
+    /// Not used yet.
+    Idle,
+}
+
+/// One part, how it is, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub state: State,
+    pub since: Timestamp,
+    pub detail: String,
+}
+
+/// All parts.
+#[derive(Default)]
+pub struct Board {
+    parts: Mutex<BTreeMap<&'static str, Part>>,
+    changed: Notify,
+}
+
+impl Board {
+    /// Notes how a part is; a change is logged once.
+    pub fn set(&self, name: &'static str, state: State, detail: &str) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = parts.get(name);
+        if before.is_some_and(|before| before.state == state && before.detail == detail) {
+            return;
+        }
+        match state {
+            State::Working | State::Idle => tracing::info!(part = name, "{detail}"),
+            State::Degraded | State::Down => tracing::warn!(part = name, "{detail}"),
+        }
+        let since = before.filter(|before| before.state == state).map_or_else(clock::now, |before| before.since);
+        parts.insert(name, Part { state, since, detail: detail.to_owned() });
+        drop(parts);
+        self.changed.notify_one();
+    }
+
+    /// All parts by name.
+    pub fn parts(&self) -> Vec<(&'static str, Part)> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().map(|(name, part)| (*name, part.clone())).collect()
+    }
+
+    /// One line for `systemctl status`.
+    pub fn summary(&self) -> String {
+        let parts = self.parts();
+        let bad: Vec<String> = parts
+            .iter()
+            .filter(|(_, part)| matches!(part.state, State::Degraded | State::Down))
+            .map(|(name, part)| format!("{name}: {}", part.detail))
+            .collect();
+        if bad.is_empty() { "everything works".to_owned() } else { bad.join("; ") }
+    }
+
+    /// Waits for the next change.
+    pub async fn change(&self) {
+        self.changed.notified().await;
+    }
+}
