@@ -61,13 +61,13 @@ impl Templates {
         let mut fault = self.fault_at_load(name, locale);
         if let Some(own) = &self.own {
             match render_with(own, name, locale, &values) {
-                Ok(rendered) => return Ok(Rendered { fault: fault.map(in_use), ..rendered }),
+                Ok(rendered) => return Ok(Rendered { fault: fault.as_ref().map(in_use), ..rendered }),
                 Err(e) => fault = Some(e.into_fault(&self.folder)),
             }
         }
         let rendered = render_with(&self.shipped, name, locale, &values)
             .map_err(|e| RenderError::Values(e.into_fault(Path::new(""))))?;
-        Ok(Rendered { fault: fault.map(in_use), ..rendered })
+        Ok(Rendered { fault: fault.as_ref().map(in_use), ..rendered })
     }
 
     /// Everything that is wrong with the sysadmin's files: what could not be read or parsed, what names no mail, and
@@ -321,7 +321,7 @@ impl From<&minijinja::Error> for Fault {
     }
 }
 
-fn in_use(fault: TemplateFault) -> String {
+fn in_use(fault: &TemplateFault) -> String {
     format!("{fault} (the shipped text was sent)")
 }
 

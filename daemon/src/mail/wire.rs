@@ -25,10 +25,11 @@ pub(crate) struct Wire {
     stream: Stream,
     /// Given to the reader before anything from the network.
     unread: Vec<u8>,
-    /// The length of the line that is being read, and what was read and handed on since the last write.
+    /// The length of the line that is being read.
     line: usize,
+    /// Octets read and lines handed on since the last write.
     received: usize,
-    kept: usize,
+    lines: usize,
     written: Arc<AtomicU64>,
 }
 
@@ -77,7 +78,7 @@ impl Wire {
     }
 
     fn over(stream: Stream) -> Self {
-        Self { stream, unread: Vec::new(), line: 0, received: 0, kept: 0, written: Arc::default() }
+        Self { stream, unread: Vec::new(), line: 0, received: 0, lines: 0, written: Arc::default() }
     }
 
     /// Cuts long lines, replaces what is not printable ASCII, and ends every line in CRLF.
@@ -86,8 +87,10 @@ impl Wire {
         for byte in bytes {
             match byte {
                 b'\n' => {
-                    out.extend_from_slice(b"\r\n");
+                    // RFC 5321 section 4.2 has replies that are a code alone; lettre wants the space.
+                    out.extend_from_slice(if self.line == 3 { b" \r\n" } else { b"\r\n" });
                     self.line = 0;
+                    self.lines += 1;
                 }
                 b'\r' => {}
                 _ if self.line >= MAX_LINE => {}
@@ -103,10 +106,10 @@ impl Wire {
 
 /// What is kept of a reply's line; lettre refuses lines over 1,000 octets (RFC 5321 has 512).
 const MAX_LINE: usize = 900;
-/// How much one reply may be, before and after its long lines are cut. lettre parses all of a reply again at each of
-/// its lines, so the second is small.
+/// How much one reply may be, as the server sends it.
 const MAX_RECEIVED: usize = 64 * 1024;
-const MAX_KEPT: usize = 16 * 1024;
+/// How many lines one reply may have: lettre parses all of it again at each.
+const MAX_LINES: usize = 100;
 
 #[derive(Debug)]
 enum Stream {
@@ -140,8 +143,7 @@ impl AsyncRead for Wire {
             }
             let tidy = this.tidy(fresh.filled());
             this.received += fresh.filled().len();
-            this.kept += tidy.len();
-            if this.received > MAX_RECEIVED || this.kept > MAX_KEPT {
+            if this.received > MAX_RECEIVED || this.lines > MAX_LINES {
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "the reply does not end",
@@ -160,7 +162,7 @@ impl AsyncWrite for Wire {
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         })?;
         this.received = 0;
-        this.kept = 0;
+        this.lines = 0;
         this.written.fetch_add(count as u64, Ordering::Relaxed);
         Poll::Ready(Ok(count))
     }
