@@ -1,5 +1,15 @@
 //! The rooms of parvisd; `service` puts them together.
 
+mod audit;
+mod config;
+pub mod ctl;
 pub mod directory;
+mod dossier;
+mod engine;
+mod gate;
 pub mod mail;
+pub mod service;
 pub mod store;
+mod sweep;
+mod words;
+mod workers;

@@ -1,4 +1,25 @@
 //! Mail: templates, the message, the SMTP conversation.
 //!
 //! It turns a template and values into an RFC 5322 message, and hands a message to an SMTP server. It knows neither
-//! enrolments nor the store nor the directory; when and whether to send is `workers`' business.
+//! enrolments nor the store nor the directory; when and whether to send is `workers`' business. Nothing in this
+//! folder writes to a log: a message holds a link, and whoever reads the log must not get it.
+//!
+//! `Templates::render` → `compose` → `Relay::connect`, `Connection::send`.
+
+pub mod address;
+mod clean;
+pub mod message;
+pub mod smtp;
+mod starttls;
+pub mod templates;
+mod tls;
+pub mod values;
+mod verdict;
+mod wire;
+
+pub use address::{Address, AddressFault};
+pub use message::{ComposeError, Composed, Letter, Sender, compose};
+pub use smtp::{Accepted, Connection, Login, Probe, Relay, RelayFault, RelaySettings, Security};
+pub use templates::{Rendered, TemplateFault, TemplateFaults, Templates};
+pub use values::{Campus, Locale, MailName, Person, Values};
+pub use verdict::{Enhanced, SendError};

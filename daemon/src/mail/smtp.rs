@@ -1,0 +1,477 @@
+//! The conversation with the campus's mail server (RFC 5321): one mail, one recipient, one verdict.
+//!
+//! Every step is under a deadline, and a connection that missed one, or whose send was cancelled, is never used again.
+//! It does not decide when to send or to try again: [`SendError`] says what a failure means, the caller what follows.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Quit, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Response;
+use rustls::pki_types::ServerName;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout};
+
+use super::address::Address;
+use super::message::Composed;
+use super::starttls;
+use super::tls;
+use super::verdict::{Reply, SendError, Stage, fit, verdict};
+use super::wire::Wire;
+
+/// The campus's mail server, as it is configured. Cheap to clone; it holds no connection.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    settings: Arc<RelaySettings>,
+    helo: ClientId,
+    tls: Option<(tls::Connector, ServerName<'static>)>,
+}
+
+impl Relay {
+    /// Reads the CA file and checks what can be checked without the network.
+    ///
+    /// # Errors
+    /// One fault of the settings.
+    pub fn new(settings: RelaySettings) -> Result<Self, RelayFault> {
+        let named =
+            |name: &str| !name.is_empty() && name.len() <= 255 && name.bytes().all(|b| b.is_ascii_graphic());
+        if !named(&settings.helo_name) {
+            return Err(RelayFault::HeloName);
+        }
+        if !named(&settings.host) {
+            return Err(RelayFault::Host);
+        }
+        let tls = match settings.security {
+            Security::None if settings.login.is_some() && !is_this_machine(&settings.host) => {
+                return Err(RelayFault::PasswordInClear);
+            }
+            Security::None => None,
+            Security::StartTls | Security::Tls => {
+                let name = ServerName::try_from(settings.host.clone()).map_err(|_| RelayFault::Host)?;
+                Some((tls::connector(settings.ca_file.as_deref())?, name))
+            }
+        };
+        let helo = ClientId::Domain(settings.helo_name.clone());
+        Ok(Self { settings: Arc::new(settings), helo, tls })
+    }
+
+    /// Connects, encrypts and signs in as configured: a connection ready to send.
+    ///
+    /// # Errors
+    /// [`SendError::Transient`] or [`SendError::Configuration`]; nothing was sent.
+    pub async fn connect(&self) -> Result<Connection, SendError> {
+        let limit = self.settings.step_deadline;
+        let mut wire = within(limit, Stage::Connect, self.dial()).await?;
+        if let Some((tls, name)) = &self.tls {
+            if self.settings.security == Security::StartTls {
+                wire = within(limit, Stage::StartTls, starttls::ask(wire, &self.settings.helo_name)).await?;
+            }
+            wire = within(limit, Stage::StartTls, async {
+                wire.encrypt(&tls.0, name.clone()).await.map_err(|e| tls::fault(&e))
+            })
+            .await?;
+            if self.settings.security == Security::StartTls {
+                // lettre begins by reading a greeting; the server's was read before STARTTLS.
+                wire = wire.unread(b"220 encrypted\r\n");
+            }
+        }
+        let written = wire.written();
+        let smtp = within(limit, Stage::Greeting, async {
+            AsyncSmtpConnection::connect_with_transport(Box::new(wire), &self.helo)
+                .await
+                .map_err(|e| refusal(Stage::Greeting, &e, None).error)
+        })
+        .await?;
+        let settings = Arc::clone(&self.settings);
+        let mut live = Live { smtp, written, settings, dirty: false, mails: 0, used: Instant::now() };
+        if let Some(login) = &self.settings.login {
+            live.sign_in(login).await?;
+        }
+        Ok(Connection { live: Some(live) })
+    }
+
+    /// Everything but a mail: connect, encrypt, sign in, name the sender, and take it back.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], and the sender's address refused.
+    pub async fn probe(&self, from: &Address) -> Result<Probe, SendError> {
+        let mut connection = self.connect().await?;
+        let Some(mut live) = connection.live.take() else {
+            return Err(closed());
+        };
+        let good = 200..=299;
+        let mail = Mail::new(Some(from.lettre().clone()), Vec::new());
+        let reply = live.say(Stage::MailFrom, mail, good.clone(), None).await.map_err(|stop| stop.error)?;
+        live.say(Stage::Rset, Rset, good, None).await.map_err(|stop| stop.error)?;
+        let probe = Probe {
+            encrypted: self.tls.is_some(),
+            signed_in: self.settings.login.is_some(),
+            smtputf8: live.smtp.server_info().supports_feature(Extension::SmtpUtfEight),
+            sender_reply: words_of(&reply, &[]),
+        };
+        Connection { live: Some(live) }.quit().await;
+        Ok(probe)
+    }
+
+    async fn dial(&self) -> Result<Wire, SendError> {
+        let RelaySettings { host, port, .. } = self.settings.as_ref();
+        let fault = |e: std::io::Error| SendError::Transient {
+            code: None,
+            words: format!("connect to {host} port {port}: {}", fit(&e.to_string(), &[])),
+        };
+        let addresses = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(fault)?;
+        Wire::connect(addresses).await.map_err(fault)
+    }
+}
+
+/// An open conversation. Dropping it closes it without a word; [`Self::quit`] is politer.
+#[derive(Debug)]
+pub struct Connection {
+    /// Taken out while a step is under way: if that step's future is dropped, so is the connection.
+    live: Option<Live>,
+}
+
+impl Connection {
+    /// Whether the next mail may go over this connection: it is open, was not idle for too long, and has not carried
+    /// its share. After some seconds of silence the server is asked (NOOP).
+    pub async fn fit(&mut self) -> bool {
+        let Some(mut live) = self.live.take() else { return false };
+        let (idle, settings) = (live.used.elapsed(), Arc::clone(&live.settings));
+        if live.mails >= settings.mails_per_connection || idle >= settings.idle_limit {
+            return false;
+        }
+        if idle >= ASK_AFTER && live.say(Stage::Rset, Noop, 200..=299, None).await.is_err() {
+            return false;
+        }
+        self.live = Some(live);
+        true
+    }
+
+    /// Sends one mail. After [`SendError::Permanent`] and most transient refusals the connection can be used on.
+    ///
+    /// # Errors
+    /// See [`SendError`]. [`SendError::MaybeSent`] is the only one after which the mail may arrive.
+    pub async fn send(&mut self, mail: &Composed) -> Result<Accepted, SendError> {
+        let Some(mut live) = self.live.take() else { return Err(closed()) };
+        match live.deliver(mail).await {
+            Ok(accepted) => {
+                live.mails += 1;
+                live.used = Instant::now();
+                self.live = Some(live);
+                Ok(accepted)
+            }
+            Err(Stop { error, broken }) => {
+                live.dirty = true;
+                live.used = Instant::now();
+                self.live = (!broken).then_some(live);
+                Err(error)
+            }
+        }
+    }
+
+    /// Says goodbye, and does not wait long for the answer.
+    pub async fn quit(mut self) {
+        if let Some(mut live) = self.live.take() {
+            let limit = live.settings.step_deadline.min(Duration::from_secs(2));
+            // Whatever comes of it, the connection is closed: there is nothing to do about a failure.
+            drop(timeout(limit, live.smtp.command(Quit)).await);
+        }
+    }
+}
+
+/// The server has taken the mail, and is answerable for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// What it said, with its queue's name for the mail as a rule: one line, at most 300 characters, no link.
+    pub reply: String,
+}
+
+/// What [`Relay::probe`] has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The conversation was under TLS, with a certificate that was verified.
+    pub encrypted: bool,
+    /// A login and password were accepted.
+    pub signed_in: bool,
+    /// Addresses outside ASCII can be reached.
+    pub smtputf8: bool,
+    /// What the server said to our sender's address.
+    pub sender_reply: String,
+}
+
+/// How to reach the mail server.
+#[derive(Clone, Debug)]
+pub struct RelaySettings {
+    /// A host name, or an IP address. With TLS, the certificate must be for it.
+    pub host: String,
+    /// 25, 465 and 587 are usual.
+    pub port: u16,
+    /// Never weaker than what is asked for: without STARTTLS from the server, no mail.
+    pub security: Security,
+    /// PEM: the only authorities to trust. Without it, the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Our name in EHLO: a host name, or an address literal.
+    pub helo_name: String,
+    /// Who signs in, if the server wants that.
+    pub login: Option<Login>,
+    /// For each step but the end of the message.
+    pub step_deadline: Duration,
+    /// For the message and the answer to its final dot, when servers look for viruses.
+    pub message_deadline: Duration,
+    /// A kept connection that was idle for so long is not used again.
+    pub idle_limit: Duration,
+    /// A connection that has carried so many is replaced.
+    pub mails_per_connection: u32,
+}
+
+impl RelaySettings {
+    /// The defaults: port 25 without encryption, which suits a mail server on this machine.
+    #[must_use]
+    pub fn new(host: impl Into<String>, helo_name: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port: 25,
+            security: Security::None,
+            ca_file: None,
+            helo_name: helo_name.into(),
+            login: None,
+            step_deadline: Duration::from_secs(30),
+            message_deadline: Duration::from_secs(120),
+            idle_limit: Duration::from_secs(60),
+            mails_per_connection: 1_000,
+        }
+    }
+}
+
+/// How the conversation is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    None,
+    /// STARTTLS (RFC 3207), and nothing without it.
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+}
+
+/// Who signs in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The account.
+    pub username: String,
+    /// Its password, or the access token for XOAUTH2.
+    pub password: SecretString,
+    /// By XOAUTH2; else by PLAIN or LOGIN, whichever the server offers.
+    pub xoauth2: bool,
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RelayFault {
+    /// Not a host name or an IP address.
+    #[error("the mail server's host is no host name")]
+    Host,
+    /// Not a name for EHLO.
+    #[error("the name for EHLO is no host name")]
+    HeloName,
+    /// A password would cross the network unencrypted.
+    #[error("a password for the mail server needs starttls or tls, unless the server is on this machine")]
+    PasswordInClear,
+    /// The CA file cannot be used.
+    #[error("the mail server's CA file {}: {words}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        words: String,
+    },
+    /// The system's certificates cannot be used.
+    #[error("TLS to the mail server: {0}")]
+    Tls(String),
+}
+
+/// A kept connection that was silent for so long is asked before it is used.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+
+struct Live {
+    smtp: AsyncSmtpConnection,
+    written: Arc<AtomicU64>,
+    settings: Arc<RelaySettings>,
+    /// A mail was begun and not finished: RSET before the next.
+    dirty: bool,
+    mails: u32,
+    used: Instant,
+}
+
+/// A step that did not go as it should, and whether the connection went with it.
+struct Stop {
+    error: SendError,
+    broken: bool,
+}
+
+impl Live {
+    async fn deliver(&mut self, mail: &Composed) -> Result<Accepted, Stop> {
+        let parameters = self.parameters(mail)?;
+        if self.dirty {
+            self.say(Stage::Rset, Rset, 200..=299, Some(mail)).await?;
+            self.dirty = false;
+        }
+        let from = Mail::new(Some(mail.from.lettre().clone()), parameters);
+        self.say(Stage::MailFrom, from, 200..=299, Some(mail)).await?;
+        let to = Rcpt::new(mail.to.lettre().clone(), Vec::new());
+        self.say(Stage::RcptTo, to, 200..=299, Some(mail)).await?;
+        self.say(Stage::Data, Data, 354..=354, Some(mail)).await?;
+        self.hand_over(mail).await
+    }
+
+    /// The message and its final dot: the one step whose failure may leave the mail sent.
+    async fn hand_over(&mut self, mail: &Composed) -> Result<Accepted, Stop> {
+        let limit = self.settings.message_deadline;
+        let before = self.written.load(Ordering::Relaxed);
+        let outcome = timeout(limit, self.smtp.message(&mail.bytes)).await;
+        // Dots are doubled on the way, so the whole is at least this long: less means that the final dot never left.
+        let whole = mail.bytes.len() as u64 + b"\r\n.\r\n".len() as u64;
+        let gone = self.written.load(Ordering::Relaxed).saturating_sub(before) >= whole;
+        let words = match outcome {
+            Ok(Ok(reply)) if is_success(&reply) => {
+                return Ok(Accepted { reply: words_of(&reply, &mail.hidden) });
+            }
+            Ok(Ok(reply)) => format!("an answer out of order: {}", words_of(&reply, &mail.hidden)),
+            Ok(Err(e)) if e.status().is_some() => return Err(refusal(Stage::Message, &e, Some(mail))),
+            Ok(Err(e)) => fit(&e.to_string(), &mail.hidden),
+            Err(_) => no_answer(limit),
+        };
+        let words = format!("{}: {words}", Stage::Message.as_str());
+        let error =
+            if gone { SendError::MaybeSent { words } } else { SendError::Transient { code: None, words } };
+        Err(Stop { error, broken: true })
+    }
+
+    async fn say<C: fmt::Display>(
+        &mut self,
+        stage: Stage,
+        command: C,
+        good: RangeInclusive<u16>,
+        mail: Option<&Composed>,
+    ) -> Result<Response, Stop> {
+        let limit = self.settings.step_deadline;
+        match timeout(limit, self.smtp.command(command)).await {
+            Ok(Ok(reply)) if good.contains(&u16::from(reply.code())) => Ok(reply),
+            Ok(Ok(reply)) => {
+                let hidden = mail.map(|mail| mail.hidden.as_slice()).unwrap_or_default();
+                Err(Stop::lost(stage, &format!("an answer out of order: {}", words_of(&reply, hidden))))
+            }
+            Ok(Err(e)) => Err(refusal(stage, &e, mail)),
+            Err(_) => Err(Stop::lost(stage, &no_answer(limit))),
+        }
+    }
+
+    /// What MAIL FROM must announce (RFC 6531, RFC 6152).
+    fn parameters(&self, mail: &Composed) -> Result<Vec<MailParameter>, Stop> {
+        let mut parameters = Vec::new();
+        if mail.from.needs_smtputf8() || mail.to.needs_smtputf8() {
+            if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
+                let words = "the mail server takes no addresses outside ASCII (it lacks SMTPUTF8)".to_owned();
+                let error = SendError::Permanent { code: None, enhanced: None, address_fault: true, words };
+                return Err(Stop { error, broken: false });
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !mail.bytes.is_ascii() {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        Ok(parameters)
+    }
+
+    async fn sign_in(&mut self, login: &Login) -> Result<(), SendError> {
+        let mechanisms: &[Mechanism] =
+            if login.xoauth2 { &[Mechanism::Xoauth2] } else { &[Mechanism::Plain, Mechanism::Login] };
+        let secret = login.password.expose_secret().to_owned();
+        let credentials = Credentials::new(login.username.clone(), secret);
+        let limit = self.settings.step_deadline;
+        match timeout(limit, self.smtp.auth(mechanisms, &credentials)).await {
+            Ok(Ok(reply)) if is_success(&reply) => Ok(()),
+            Ok(Ok(reply)) => Err(Stop::lost(Stage::Auth, &words_of(&reply, &[])).error),
+            // No common mechanism, or a challenge that ours does not have: trying again changes nothing.
+            Ok(Err(e)) if e.is_client() => Err(SendError::Configuration {
+                code: None,
+                words: format!("{}: {}", Stage::Auth.as_str(), fit(&e.to_string(), &[])),
+            }),
+            Ok(Err(e)) => Err(refusal(Stage::Auth, &e, None).error),
+            Err(_) => Err(Stop::lost(Stage::Auth, &no_answer(limit)).error),
+        }
+    }
+}
+
+impl Stop {
+    fn lost(stage: Stage, words: &str) -> Self {
+        let words = format!("{}: {words}", stage.as_str());
+        Self { error: SendError::Transient { code: None, words }, broken: true }
+    }
+}
+
+/// RFC 5321 section 4.1.1.5; lettre has none.
+struct Rset;
+
+impl fmt::Display for Rset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RSET\r\n")
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("mails", &self.mails).field("dirty", &self.dirty).finish_non_exhaustive()
+    }
+}
+
+/// lettre's error as a verdict: a negative reply by its code, everything else as a lost connection.
+fn refusal(stage: Stage, error: &lettre::transport::smtp::Error, mail: Option<&Composed>) -> Stop {
+    let hidden = mail.map(|mail| mail.hidden.as_slice()).unwrap_or_default();
+    match error.status() {
+        Some(code) => {
+            let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            let reply = Reply { code: u16::from(code), text: &text };
+            let to = mail.map(|mail| mail.to.as_str()).unwrap_or_default();
+            Stop { error: verdict(stage, &reply, to, hidden), broken: reply.code == 421 }
+        }
+        None => Stop::lost(stage, &fit(&error.to_string(), hidden)),
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    stage: Stage,
+    work: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(Stop::lost(stage, &no_answer(limit)).error))
+}
+
+fn no_answer(limit: Duration) -> String {
+    format!("no answer within {} s", limit.as_secs_f64())
+}
+
+fn closed() -> SendError {
+    SendError::Transient { code: None, words: "the connection to the mail server is closed".to_owned() }
+}
+
+fn is_success(reply: &Response) -> bool {
+    (200..=299).contains(&u16::from(reply.code()))
+}
+
+fn words_of(reply: &Response, hidden: &[String]) -> String {
+    let text = reply.message().collect::<Vec<_>>().join(" ");
+    fit(&format!("{} {text}", reply.code()), hidden)
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
