@@ -117,7 +117,10 @@ impl Directory {
             Err(ApplyError::Gone) => Err(self.gone_or_moved(plan).await),
             applied => applied,
         };
-        if matches!(applied, Err(ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_))) {
+        if matches!(
+            applied,
+            Err(ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_))
+        ) {
             self.suspect(slot);
         }
         applied
@@ -153,7 +156,12 @@ impl Directory {
     }
 
     /// RFC 3062 knows no assertion: the entry is looked at first, and the state changes last.
-    async fn extended(&self, target: &Target<'_>, plan: &Plan, password: &SecretString) -> Result<Applied, ApplyError> {
+    async fn extended(
+        &self,
+        target: &Target<'_>,
+        plan: &Plan,
+        password: &SecretString,
+    ) -> Result<Applied, ApplyError> {
         match self.read(plan.uuid).await {
             Ok(None) => return Err(ApplyError::Gone),
             Ok(Some(entry)) if entry.dn != plan.dn || self.standing(&entry) != Standing::Provisional => {
@@ -181,7 +189,10 @@ impl Directory {
         let settings = &self.inner.prepared.settings;
         let mut controls = vec![bare_control(PASSWORD_POLICY)];
         if learnt.capabilities.control(link::ASSERTION) {
-            let filter = if settings.locked.trim().is_empty() {
+            // An attribute that the server does not know would make the negation undefined, and refuse for ever.
+            let mut known = true;
+            self.inner.prepared.states.locked.attributes(&mut |name| known &= learnt.schema.knows(name));
+            let filter = if settings.locked.trim().is_empty() || !known {
                 settings.provisional.clone()
             } else {
                 format!("(&{}(!{}))", settings.provisional, settings.locked)

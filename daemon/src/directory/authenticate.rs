@@ -83,7 +83,11 @@ impl Directory {
     ///
     /// # Errors
     /// [`DirectoryError`], within the operation's deadline; `Refused` also where the connection is not protected.
-    pub async fn authenticate(&self, dn: Option<&str>, password: &SecretString) -> Result<BindOutcome, DirectoryError> {
+    pub async fn authenticate(
+        &self,
+        dn: Option<&str>,
+        password: &SecretString,
+    ) -> Result<BindOutcome, DirectoryError> {
         if password.expose_secret().is_empty() {
             return Ok(BindOutcome::Refused);
         }
@@ -139,7 +143,12 @@ impl Directory {
     }
 }
 
-async fn bind_on(link: &Link, dn: &str, password: &SecretString, limit: Duration) -> Result<LdapResult, Fault> {
+async fn bind_on(
+    link: &Link,
+    dn: &str,
+    password: &SecretString,
+    limit: Duration,
+) -> Result<LdapResult, Fault> {
     let mut ldap = link.ldap();
     ldap.with_controls(vec![bare_control(PASSWORD_POLICY)]);
     within(limit, ldap.simple_bind(dn, password.expose_secret())).await

@@ -148,19 +148,23 @@ pub(super) fn sync_info(message: &StructureTag) -> Option<SyncInfo> {
     }
 }
 
+/// Attribute descriptions in lower case, with their values.
+type Attributes = BTreeMap<String, Vec<Vec<u8>>>;
+
 /// A search result entry (or a Post-Read value, which has the same form): DN and attributes, names in lower case.
-pub(super) fn attributes(entry: &StructureTag) -> Option<(String, BTreeMap<String, Vec<Vec<u8>>>)> {
+pub(super) fn attributes(entry: &StructureTag) -> Option<(String, Attributes)> {
     let PL::C(parts) = &entry.payload else { return None };
     let [dn, list] = parts.as_slice() else { return None };
     let PL::C(list) = &list.payload else { return None };
     let dn = String::from_utf8(primitive(dn)?.to_vec()).ok()?;
-    let mut read: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    let mut read = Attributes::new();
     for attribute in list {
         let PL::C(pair) = &attribute.payload else { return None };
         let [name, values] = pair.as_slice() else { return None };
         let PL::C(values) = &values.payload else { return None };
         let name = std::str::from_utf8(primitive(name)?).ok()?.to_ascii_lowercase();
-        let values = values.iter().map(|value| primitive(value).map(<[u8]>::to_vec)).collect::<Option<Vec<_>>>()?;
+        let values =
+            values.iter().map(|value| primitive(value).map(<[u8]>::to_vec)).collect::<Option<Vec<_>>>()?;
         read.entry(name).or_default().extend(values);
     }
     Some((dn, read))
@@ -176,7 +180,7 @@ pub(super) fn entry(found: &StructureTag) -> Option<Entry> {
 }
 
 /// entryCSN, else modifyTimestamp, else nothing.
-pub(super) fn stamp(attributes: &BTreeMap<String, Vec<Vec<u8>>>) -> String {
+pub(super) fn stamp(attributes: &Attributes) -> String {
     ["entrycsn", "modifytimestamp"]
         .iter()
         .filter_map(|name| attributes.get(*name)?.first())
@@ -198,7 +202,10 @@ mod tests {
     #[test]
     fn the_policy_control_says_its_error_with_or_without_a_warning() {
         assert_eq!(policy_error(&[0x30, 3, 0x81, 1, 6]), Some(PolicyError::TooShort));
-        assert_eq!(policy_error(&[0x30, 8, 0xa0, 3, 0x80, 1, 9, 0x81, 1, 2]), Some(PolicyError::ChangeAfterReset));
+        assert_eq!(
+            policy_error(&[0x30, 8, 0xa0, 3, 0x80, 1, 9, 0x81, 1, 2]),
+            Some(PolicyError::ChangeAfterReset)
+        );
         assert_eq!(policy_error(&[0x30, 0]), None);
     }
 

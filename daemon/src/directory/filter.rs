@@ -199,7 +199,9 @@ impl<'a> Parser<'a> {
                 self.expect(b'=', "< must be <=")?;
                 Ok(Node::AtMost(name, self.value()?))
             }
-            Some(b'~') => Err(self.fault("approximate matches (~=) mean something else on every server: use =")),
+            Some(b'~') => {
+                Err(self.fault("approximate matches (~=) mean something else on every server: use ="))
+            }
             Some(b':') => Err(self.fault("extensible matches (:=) are not supported here")),
             _ => Err(self.fault("an attribute is followed by =, >= or <=")),
         }
@@ -318,8 +320,24 @@ mod tests {
     #[test]
     fn what_is_no_filter_is_refused_with_words() {
         for wrong in [
-            "", "uid=a", "(uid=a", "(uid=a))", "(=a)", "(uid)", "(uid=a(b)", r"(uid=\4)", r"(uid=\zz)", "(uid~=a)",
-            "(cn:dn:=x)", "(uid>a)", "(uid=a**b)", "(!(a=b)(c=d))", "(&(a=b)", "(uid=\0)", "(é=1)", r"(uid=\é)",
+            "",
+            "uid=a",
+            "(uid=a",
+            "(uid=a))",
+            "(=a)",
+            "(uid)",
+            "(uid=a(b)",
+            r"(uid=\4)",
+            r"(uid=\zz)",
+            "(uid~=a)",
+            "(cn:dn:=x)",
+            "(uid>a)",
+            "(uid=a**b)",
+            "(!(a=b)(c=d))",
+            "(&(a=b)",
+            "(uid=\0)",
+            "(é=1)",
+            r"(uid=\é)",
         ] {
             assert!(Filter::parse(wrong).is_err(), "{wrong:?}");
         }

@@ -165,7 +165,9 @@ impl Directory {
             let now = health.borrow_and_update().clone();
             let start = self.inner.next.fetch_add(1, Ordering::Relaxed);
             let count = shared.slots.len();
-            let found = (0..count).map(|step| (start + step) % count).find_map(|at| Some((at, shared.open_link(at)?)));
+            let found = (0..count)
+                .map(|step| (start + step) % count)
+                .find_map(|at| Some((at, shared.open_link(at)?)));
             if let Some(found) = found {
                 return Ok(found);
             }
@@ -305,8 +307,8 @@ async fn learn(prepared: &Prepared, shared: &Shared, link: &Link, anew: bool) ->
     }
     let limit = prepared.settings.timeouts.connect;
     let capabilities = link.capabilities(limit).await?;
-    let schema = super::probe::schema(link, &capabilities, limit).await?.unwrap_or_else(Schema::builtin);
-    let hashes = super::probe::hashes(link, &capabilities, &prepared.settings.base, limit).await?;
+    let schema = super::facts::schema(link, &capabilities, limit).await?.unwrap_or_else(Schema::builtin);
+    let hashes = super::facts::hashes(link, &capabilities, &prepared.settings.base, limit).await?;
     let learnt = Arc::new(Learnt { capabilities, schema, hashes });
     *shared.learnt.write().unwrap_or_else(PoisonError::into_inner) = learnt;
     *learnt_of = Some(link.index);

@@ -122,7 +122,6 @@ pub(super) struct Capabilities {
 
 pub(super) const ASSERTION: &str = "1.3.6.1.1.12";
 pub(super) const POST_READ: &str = "1.3.6.1.1.13.2";
-pub(super) const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
 pub(super) const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 
 impl Capabilities {
@@ -188,7 +187,9 @@ impl Link {
         let mut ldap = link.ldap();
         let limit = prepared.settings.timeouts.connect;
         let result = match &prepared.settings.bind {
-            Bind::Simple { dn, password } => within(limit, ldap.simple_bind(dn, password.expose_secret())).await?,
+            Bind::Simple { dn, password } => {
+                within(limit, ldap.simple_bind(dn, password.expose_secret())).await?
+            }
             Bind::External => within(limit, ldap.sasl_external_bind()).await?,
         };
         if result.rc == 0 { Ok(link) } else { Err(Fault::Refused(result)) }
@@ -223,9 +224,14 @@ impl Link {
         let attributes: Arc<[String]> = names.map(str::to_owned).into();
         let query = Query { base: "", scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
         let answer = search(self.ldap(), &query, limit).await?;
-        let read = answer.entries.first().and_then(super::ber::attributes).map(|(_, read)| read).unwrap_or_default();
+        let read =
+            answer.entries.first().and_then(super::ber::attributes).map(|(_, read)| read).unwrap_or_default();
         let of = |name: &str| -> Vec<String> {
-            read.get(name).into_iter().flatten().map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+            read.get(name)
+                .into_iter()
+                .flatten()
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+                .collect()
         };
         Ok(Capabilities {
             controls: of("supportedcontrol"),
@@ -236,7 +242,11 @@ impl Link {
     }
 }
 
-async fn open(server: &Server, tls: Arc<ClientConfig>, idle: Duration) -> Result<(LdapConnAsync, Ldap), LdapError> {
+async fn open(
+    server: &Server,
+    tls: Arc<ClientConfig>,
+    idle: Duration,
+) -> Result<(LdapConnAsync, Ldap), LdapError> {
     let settings = LdapConnSettings::new();
     match server {
         Server::Unix { path } => {
@@ -262,5 +272,7 @@ fn watchful(stream: &TcpStream, idle: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_user_timeout(Some(idle))?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)))
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)),
+    )
 }

@@ -209,12 +209,14 @@ struct Draft {
 }
 
 fn draft<'a>(drafts: &'a mut Vec<Draft>, entry: &Entry, attribute: &str) -> &'a mut Draft {
-    let at = drafts.iter().position(|draft| draft.attribute.eq_ignore_ascii_case(attribute)).unwrap_or_else(|| {
-        let held = entry.attributes.get(&attribute.to_ascii_lowercase()).cloned().unwrap_or_default();
-        let attribute = attribute.to_owned();
-        drafts.push(Draft { attribute, held, only: None, gone: Vec::new(), new: Vec::new() });
-        drafts.len() - 1
-    });
+    let at = drafts.iter().position(|draft| draft.attribute.eq_ignore_ascii_case(attribute)).unwrap_or_else(
+        || {
+            let held = entry.attributes.get(&attribute.to_ascii_lowercase()).cloned().unwrap_or_default();
+            let attribute = attribute.to_owned();
+            drafts.push(Draft { attribute, held, only: None, gone: Vec::new(), new: Vec::new() });
+            drafts.len() - 1
+        },
+    );
     drafts.get_mut(at).expect("the position was just found or pushed")
 }
 

@@ -91,7 +91,8 @@ impl Pattern {
     pub(super) fn new(pieces: Vec<Vec<u8>>) -> Option<Pattern> {
         let (_, rest) = pieces.split_first()?;
         let (_, middle) = rest.split_last()?;
-        let good = middle.iter().all(|piece| !piece.is_empty()) && pieces.iter().any(|piece| !piece.is_empty());
+        let good =
+            middle.iter().all(|piece| !piece.is_empty()) && pieces.iter().any(|piece| !piece.is_empty());
         good.then_some(Pattern(pieces))
     }
 
@@ -104,7 +105,9 @@ impl Pattern {
     pub(super) fn matches(&self, kind: Kind, value: &[u8]) -> Option<bool> {
         let value = piece(kind, value, true, true)?;
         let Some((start, rest)) = self.0.split_first() else { return Some(true) };
-        let Some((end, middle)) = rest.split_last() else { return Some(piece(kind, start, true, true)? == value) };
+        let Some((end, middle)) = rest.split_last() else {
+            return Some(piece(kind, start, true, true)? == value);
+        };
         let start = piece(kind, start, true, false)?;
         let Some(mut left) = value.strip_prefix(start.as_ref()) else { return Some(false) };
         for wanted in middle {
@@ -121,7 +124,8 @@ impl Pattern {
 /// A piece of text in the form in which substrings are compared; only the value's own ends are trimmed.
 fn piece(kind: Kind, bytes: &[u8], trim_start: bool, trim_end: bool) -> Option<Cow<'_, str>> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let cased = if matches!(kind, Kind::IgnoreCase | Kind::Phone) { text.to_lowercase() } else { text.to_owned() };
+    let cased =
+        if matches!(kind, Kind::IgnoreCase | Kind::Phone) { text.to_lowercase() } else { text.to_owned() };
     if matches!(kind, Kind::Phone | Kind::Digits) {
         return Some(cased.replace([' ', '-'], "").into());
     }
@@ -161,7 +165,8 @@ fn time(text: &str) -> Option<i128> {
     if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) || fraction.len() > 18 {
         return None;
     }
-    let part = |from: usize, to: usize| whole.get(from..to).map_or(Some(0), |digits| digits.parse::<i8>().ok());
+    let part =
+        |from: usize, to: usize| whole.get(from..to).map_or(Some(0), |digits| digits.parse::<i8>().ok());
     let date = jiff::civil::Date::new(whole.get(0..4)?.parse().ok()?, part(4, 6)?, part(6, 8)?).ok()?;
     let second = part(12, 14)?;
     let leap = i128::from(second == 60);

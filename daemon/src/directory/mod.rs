@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod authenticate;
 mod ber;
+mod facts;
 pub mod filter;
 mod handle;
 mod link;
@@ -32,6 +33,7 @@ pub use authenticate::BindOutcome;
 pub use handle::{Directory, DirectoryHealth};
 pub use mapping::{Charter, Chosen, Mapping, MappingFault, PlanError, WriteRule};
 pub use plan::Plan;
+pub use probe::{Finding, Level, Report, probe};
 pub use settings::{Bind, PasswordWrite, Prepared, Settings, SettingsFault, Timeouts};
 pub use watch::{Sighting, watch};
 
@@ -160,7 +162,9 @@ mod tests {
         let text = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
         assert_eq!(EntryUuid::parse(text).unwrap().to_string(), text);
         assert_eq!(EntryUuid::parse(&text.to_uppercase()), EntryUuid::parse(text));
-        for wrong in ["", "6ba7b810", "6ba7b8109-dad-11d1-80b4-00c04fd430c8", "+ba7b810-9dad-11d1-80b4-00c04fd430c8"] {
+        for wrong in
+            ["", "6ba7b810", "6ba7b8109-dad-11d1-80b4-00c04fd430c8", "+ba7b810-9dad-11d1-80b4-00c04fd430c8"]
+        {
             assert_eq!(EntryUuid::parse(wrong), None, "{wrong}");
         }
     }

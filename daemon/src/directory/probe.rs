@@ -1,81 +1,445 @@
-//! Looking at a server before trusting it: what it has, what it can do, what it does with a password.
+//! Looking at the directory before trusting it, for `parvisctl check`: what is wrong, what was expected, what to do.
 //!
-//! For `parvisctl check` and for what must be known when a connection is made. It changes nothing but an entry that the
-//! sysadmin names for it.
+//! It changes nothing but the password of an entry that the sysadmin names for it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ldap3::Scope;
+use ldap3::controls::{MakeCritical, RefreshMode, SyncRequest};
+use ldap3::exop::PasswordModify;
+use ldap3::{Mod, Scope};
 
-use super::ber;
-use super::link::{Capabilities, Fault, Link, Query, search};
-use super::matching::{Kind, Normal, normal};
+use super::ber::{self, PASSWORD_POLICY};
+use super::facts;
+use super::link::{self, Answer, Capabilities, Fault, Link, Query, refusal, search, within};
 use super::schema::Schema;
+use super::settings::{PasswordWrite, Prepared};
 
-/// The server's schema (RFC 4512, section 4.2); `None` where it cannot be read.
-pub(super) async fn schema(
-    link: &Link,
-    capabilities: &Capabilities,
-    limit: Duration,
-) -> Result<Option<Schema>, Fault> {
-    let Some(base) = &capabilities.subschema else { return Ok(None) };
-    let attributes: Arc<[String]> = ["attributeTypes", "objectClasses"].map(str::to_owned).into();
-    let query = Query { base, scope: Scope::Base, filter: "(objectClass=subschema)", attributes, limit: 1 };
-    let answer = search(link.ldap(), &query, limit).await?;
-    let Some((_, read)) = answer.entries.first().and_then(ber::attributes) else { return Ok(None) };
-    let of = |name: &str| read.get(name).into_iter().flatten().filter_map(|value| std::str::from_utf8(value).ok());
-    Ok(Some(Schema::read(of("attributetypes"), of("objectclasses"))))
+/// How a finding stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It works, but not as well as it could.
+    Warn,
+    /// It will not work, or not safely.
+    Fail,
 }
 
-/// The database that holds a base, in OpenLDAP's cn=config.
-pub(super) struct Database {
-    dn: String,
-    /// Who skips every rule.
-    pub(super) root: Option<String>,
+/// One thing that was looked at. Texts are sentences for the sysadmin; none holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it stands.
+    pub level: Level,
+    /// What was found.
+    pub what: String,
+    /// What was expected; empty where it was found.
+    pub expected: String,
+    /// What to do about it; empty where nothing is to be done.
+    pub action: String,
 }
 
-/// Find the database in cn=config; `None` where that cannot be read.
-pub(super) async fn database(
-    link: &Link,
-    capabilities: &Capabilities,
-    base: &str,
+/// Everything that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// In the order in which it was looked at.
+    pub findings: Vec<Finding>,
+    /// How this server should be given a new password, from all that is known.
+    pub password_write: PasswordWrite,
+}
+
+/// At most so many provisional entries are counted.
+const MAX_COUNT: i32 = 10_000;
+
+/// Look at every server and, through the first that answers, at everything else. `writes` are the attributes that the
+/// mapping writes; `entry` is an entry made for tests, whose password will be changed; `random` gives random bits.
+pub async fn probe(
+    prepared: &Prepared,
+    writes: &[String],
+    entry: Option<&str>,
+    random: &(dyn Fn() -> u64 + Send + Sync),
+) -> Report {
+    let mut look = Look { prepared, findings: Vec::new(), limit: prepared.settings.timeouts.operation };
+    let mut chosen = None;
+    for index in 0..prepared.servers.len() {
+        let link = look.server(index).await;
+        chosen = chosen.or(link);
+    }
+    let mut write = prepared.settings.password_write;
+    if let Some(link) = chosen
+        && let Err(fault) = look.beyond(&link, writes, entry, random, &mut write).await
+    {
+        let what = format!("{}: {}", link.place, fault.words());
+        look.fail(what, "an answer", "look at the server's log, then check again");
+    }
+    let password_write = write.unwrap_or(PasswordWrite::Extended);
+    Report { findings: look.findings, password_write }
+}
+
+struct Look<'a> {
+    prepared: &'a Prepared,
+    findings: Vec<Finding>,
     limit: Duration,
-) -> Result<Option<Database>, Fault> {
-    let Some(config) = &capabilities.config else { return Ok(None) };
-    let attributes: Arc<[String]> = ["olcSuffix", "olcRootDN"].map(str::to_owned).into();
-    let query = Query { base: config, scope: Scope::Subtree, filter: "(olcSuffix=*)", attributes, limit: 0 };
-    let answer = search(link.ldap(), &query, limit).await?;
-    let plain = Schema::builtin();
-    let name = |text: &[u8]| match normal(Kind::Name, text, &plain) {
-        Some(Normal::Bytes(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
-        _ => String::new(),
-    };
-    let base = name(base.as_bytes());
-    let mut best: Option<(usize, Database)> = None;
-    for (dn, read) in answer.entries.iter().filter_map(ber::attributes) {
-        for suffix in read.get("olcsuffix").into_iter().flatten().map(|suffix| name(suffix)) {
-            let holds = base == suffix || base.ends_with(&format!(",{suffix}"));
-            if holds && best.as_ref().is_none_or(|(length, _)| suffix.len() > *length) {
-                let root = read.get("olcrootdn").and_then(|values| String::from_utf8(values.first()?.clone()).ok());
-                best = Some((suffix.len(), Database { dn: dn.clone(), root }));
+}
+
+impl Look<'_> {
+    fn push(&mut self, level: Level, what: String, expected: &str, action: &str) {
+        self.findings.push(Finding { level, what, expected: expected.to_owned(), action: action.to_owned() });
+    }
+
+    fn ok(&mut self, what: String) {
+        self.push(Level::Ok, what, "", "");
+    }
+
+    fn warn(&mut self, what: String, expected: &str, action: &str) {
+        self.push(Level::Warn, what, expected, action);
+    }
+
+    fn fail(&mut self, what: String, expected: &str, action: &str) {
+        self.push(Level::Fail, what, expected, action);
+    }
+
+    /// Reach one server, protect the connection, bind.
+    async fn server(&mut self, index: usize) -> Option<Link> {
+        let uri = self.prepared.settings.uris.get(index).cloned().unwrap_or_default();
+        match Link::dial(self.prepared, index).await {
+            Err(fault) => {
+                let action = "check the URI, the firewall, and ca-file for a certificate that is not trusted";
+                self.fail(format!("{uri} cannot be reached: {}", fault.words()), "a connection", action);
+                return None;
+            }
+            Ok(link) if !link.protected => {
+                let action = "use ldaps:// or starttls: passwords are not written over this connection";
+                self.warn(format!("{uri} is reached in clear text"), "a protected connection", action);
+            }
+            Ok(_) => self.ok(format!("{uri} is reached")),
+        }
+        match Link::establish(self.prepared, index).await {
+            Err(fault) => {
+                let action = "check the bind DN and its password";
+                self.fail(format!("{uri} refuses the service: {}", fault.words()), "a bind", action);
+                None
+            }
+            Ok(link) => {
+                match link.who_am_i(self.limit).await {
+                    Ok(name) => self.ok(format!("{uri} knows the service as {name:?}")),
+                    Err(fault) => {
+                        let what = format!("{uri} does not say who the service is: {}", fault.words());
+                        self.warn(what, "an answer to Who am I (RFC 4532)", "allow the extended operation");
+                    }
+                }
+                Some(link)
             }
         }
     }
-    Ok(best.map(|(_, database)| database))
+
+    async fn beyond(
+        &mut self,
+        link: &Link,
+        writes: &[String],
+        entry: Option<&str>,
+        random: &(dyn Fn() -> u64 + Send + Sync),
+        write: &mut Option<PasswordWrite>,
+    ) -> Result<(), Fault> {
+        let capabilities = link.capabilities(self.limit).await?;
+        self.base(link).await?;
+        self.synchronised(link).await?;
+        self.capable(&capabilities);
+        self.known(link, &capabilities, writes).await?;
+        let hashes = self.configured(link, &capabilities).await?;
+        let proven = match entry {
+            Some(entry) => self.tried(link, entry, random).await?,
+            None => None,
+        };
+        if proven == Some(true) && hashes.is_none() && write.is_none() {
+            let what = "the server hashes a clear password itself, but it is not stated and its configuration is hidden";
+            let action = "state password-write = \"in-modify\": activation becomes one act";
+            self.warn(what.to_owned(), "a statement in the configuration", action);
+        }
+        self.decide(proven.or(hashes), write);
+        Ok(())
+    }
+
+    /// Is the base there, are its people readable, how many are provisional?
+    async fn base(&mut self, link: &Link) -> Result<(), Fault> {
+        let base = self.prepared.settings.base.clone();
+        let answer = self.search(link, Scope::Base, "(objectClass=*)", &["1.1"], 1).await?;
+        if answer.result.rc != 0 || answer.entries.is_empty() {
+            let what = format!("the base {base} cannot be read: {}", refusal(&answer.result));
+            self.fail(what, "the entry under which the people are", "check base, and the service's rights");
+            return Ok(());
+        }
+        self.ok(format!("the base {base} is there"));
+        let filter = self.prepared.settings.provisional.clone();
+        let answer =
+            self.search(link, Scope::Subtree, &filter, &["entryUUID", "entryCSN"], MAX_COUNT).await?;
+        let count = answer.entries.len();
+        match answer.result.rc {
+            0 => self.ok(format!("{count} entries are provisional")),
+            4 if i32::try_from(count) == Ok(MAX_COUNT) => {
+                self.ok(format!("more than {count} entries are provisional"))
+            }
+            _ => {
+                let what = format!("after {count} provisional entries: {}", refusal(&answer.result));
+                self.fail(
+                    what,
+                    "all of them",
+                    "raise the limits for the service (olcLimits size=unlimited time=unlimited)",
+                );
+            }
+        }
+        let unreadable =
+            answer.entries.iter().filter(|entry| ber::entry(entry).is_none_or(|e| e.stamp.is_empty()));
+        match unreadable.count() {
+            0 if count > 0 => self.ok("entryUUID and entryCSN can be read".to_owned()),
+            0 => {}
+            hidden => {
+                let what = format!("entryUUID or entryCSN cannot be read on {hidden} of {count} entries");
+                self.fail(what, "both, on every entry", "let the service read them");
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the server really synchronise this base? Listing the control is not enough: the overlay is per database.
+    async fn synchronised(&mut self, link: &Link) -> Result<(), Fault> {
+        let settings = &self.prepared.settings;
+        let mut ldap = link.ldap();
+        let request = SyncRequest { mode: RefreshMode::RefreshOnly, cookie: None, reload_hint: false };
+        ldap.with_controls(request.critical());
+        let attributes: Arc<[String]> = ["1.1".to_owned()].into();
+        let result = within(self.limit, async {
+            let filter = &settings.provisional;
+            let mut stream =
+                ldap.streaming_search(&settings.base, Scope::Subtree, filter, attributes).await?;
+            while stream.next().await?.is_some() {}
+            Ok(stream.finish().await)
+        })
+        .await?;
+        let done = result.ctrls.iter().any(|control| control.1.ctype == SYNC_DONE);
+        if result.rc == 0 && done {
+            self.ok("the server synchronises the base (RFC 4533)".to_owned());
+        } else {
+            let what = format!("the server does not synchronise the base: {}", refusal(&result));
+            self.fail(what, "RFC 4533 on this base", "add the syncprov overlay to its database");
+        }
+        Ok(())
+    }
+
+    fn capable(&mut self, capabilities: &Capabilities) {
+        let controls = [
+            (
+                link::ASSERTION,
+                "the assertion control (RFC 4528)",
+                "without it, a change in the last instant may go unnoticed",
+            ),
+            (
+                link::POST_READ,
+                "the post-read control (RFC 4527)",
+                "without it, each activation takes one more search",
+            ),
+            (
+                PASSWORD_POLICY,
+                "the password policy control",
+                "without it, refusals of a password have no reason",
+            ),
+        ];
+        for (number, name, otherwise) in controls {
+            if capabilities.control(number) {
+                self.ok(format!("the server has {name}"));
+            } else {
+                self.warn(format!("the server does not list {name}"), name, otherwise);
+            }
+        }
+        if capabilities.extension(link::PASSWORD_MODIFY) {
+            self.ok("the server has the password modify operation (RFC 3062)".to_owned());
+        } else {
+            let action = "state password-write = \"in-modify\" if the server hashes clear passwords itself";
+            self.warn(
+                "the server does not list RFC 3062".to_owned(),
+                "the password modify operation",
+                action,
+            );
+        }
+    }
+
+    /// Does the schema know everything that is read and written?
+    async fn known(
+        &mut self,
+        link: &Link,
+        capabilities: &Capabilities,
+        writes: &[String],
+    ) -> Result<(), Fault> {
+        let Some(schema) = facts::schema(link, capabilities, self.limit).await? else {
+            let action = "let the service read cn=Subschema: matching rules are guessed without it";
+            self.warn("the schema cannot be read".to_owned(), "cn=Subschema", action);
+            return Ok(());
+        };
+        let unknown = |names: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            let mut unknown: Vec<String> = names.filter(|name| is_unknown(&schema, name)).cloned().collect();
+            unknown.dedup();
+            unknown
+        };
+        let written = unknown(&mut writes.iter());
+        if written.is_empty() {
+            self.ok("the schema has every attribute that is written".to_owned());
+        } else {
+            let action = "load the schema that defines them, or change the write rules";
+            self.fail(
+                format!("the schema does not have {}", written.join(", ")),
+                "every attribute that is written",
+                action,
+            );
+        }
+        let read = unknown(&mut self.prepared.attributes.iter());
+        if !read.is_empty() {
+            let action = "a filter that names an attribute which the schema does not have never matches";
+            self.warn(
+                format!("the schema does not have {}", read.join(", ")),
+                "every attribute that is read",
+                action,
+            );
+        }
+        Ok(())
+    }
+
+    /// What cn=config says of the service and of passwords.
+    async fn configured(&mut self, link: &Link, capabilities: &Capabilities) -> Result<Option<bool>, Fault> {
+        let base = &self.prepared.settings.base;
+        let Some(database) = facts::database(link, capabilities, base, self.limit).await? else {
+            self.ok("the server's own configuration is hidden from the service, as is usual".to_owned());
+            return Ok(None);
+        };
+        if let Some(root) = &database.root {
+            let name = link.who_am_i(self.limit).await?;
+            let same = name.strip_prefix("dn:").is_some_and(|dn| facts::same_name(dn, root));
+            if same {
+                let action =
+                    "give the service an identity of its own: for this one, no password rule is applied";
+                self.fail(
+                    format!("the service is the database's root, {root}"),
+                    "an identity under the policy",
+                    action,
+                );
+            }
+        }
+        facts::hashes(link, capabilities, base, self.limit).await
+    }
+
+    /// Try it on an entry made for that: is a clear password hashed, is the policy applied to us?
+    async fn tried(
+        &mut self,
+        link: &Link,
+        entry: &str,
+        random: &(dyn Fn() -> u64 + Send + Sync),
+    ) -> Result<Option<bool>, Fault> {
+        let new = || format!("Pp1-{:016x}{:016x}", random(), random());
+        let password = new();
+        let mut ldap = link.ldap();
+        let set = |password: &str| {
+            let values = HashSet::from([password.as_bytes().to_vec()]);
+            vec![Mod::Replace(b"userPassword".to_vec(), values)]
+        };
+        let result = within(self.limit, ldap.modify(entry, set(&password))).await?;
+        if result.rc != 0 {
+            let what = format!("the password of {entry} cannot be set: {}", refusal(&result));
+            self.fail(
+                what,
+                "an entry whose password the service may write",
+                "check the entry and the service's rights",
+            );
+            return Ok(None);
+        }
+        let compared = within(self.limit, ldap.compare(entry, "userPassword", password.as_bytes())).await?;
+        let clear = match compared.0.rc {
+            6 => Some(true),
+            5 => Some(false),
+            _ => None,
+        };
+        let skipped = self.skipped(link, entry).await?;
+        // Whatever was left behind is replaced by a hash that nobody knows.
+        let last = new();
+        let request = PasswordModify { user_id: Some(entry), old_pass: None, new_pass: Some(&last) };
+        let hashed = within(self.limit, ldap.extended(request)).await?;
+        if hashed.1.rc != 0 && clear != Some(false) {
+            let what = format!("{entry} keeps a password in clear text: {}", refusal(&hashed.1));
+            self.warn(what, "RFC 3062", "reset the password of the test entry by hand");
+        }
+        if skipped {
+            let action =
+                "check that the policy applies to the entry, and that the service is not the database's root";
+            self.fail(
+                format!("the server accepted a password of one letter on {entry}"),
+                "the password policy",
+                action,
+            );
+        } else {
+            self.ok("the password policy applies to what the service writes".to_owned());
+        }
+        Ok(clear.map(|clear| !clear))
+    }
+
+    async fn skipped(&self, link: &Link, entry: &str) -> Result<bool, Fault> {
+        let values = HashSet::from([b"a".to_vec()]);
+        let mut ldap = link.ldap();
+        let result =
+            within(self.limit, ldap.modify(entry, vec![Mod::Replace(b"userPassword".to_vec(), values)]))
+                .await?;
+        Ok(result.rc == 0)
+    }
+
+    fn decide(&mut self, hashes: Option<bool>, write: &mut Option<PasswordWrite>) {
+        match (hashes, *write) {
+            (Some(true), Some(PasswordWrite::InModify) | None) => {
+                self.ok("the server hashes a clear password itself: activation is one Modify".to_owned());
+                *write = Some(PasswordWrite::InModify);
+            }
+            (Some(false), Some(PasswordWrite::InModify)) => {
+                let action = "set olcPPolicyHashCleartext to TRUE, or password-write to \"extended\"";
+                self.fail("the server would store passwords in clear text".to_owned(), "a hash", action);
+                *write = Some(PasswordWrite::Extended);
+            }
+            (Some(true), Some(PasswordWrite::Extended)) => {
+                let action = "password-write = \"in-modify\" would make activation one act";
+                self.warn("activation takes two operations".to_owned(), "one", action);
+            }
+            (None, Some(PasswordWrite::InModify)) => {
+                let action = "name an entry made for tests, so that it can be proven";
+                self.warn(
+                    "that the server hashes passwords is stated, not proven".to_owned(),
+                    "a proof",
+                    action,
+                );
+            }
+            (_, Some(PasswordWrite::Extended) | None) => {
+                let action = "olcPPolicyHashCleartext: TRUE would make activation one act";
+                self.warn(
+                    "activation takes two operations: RFC 3062, then a Modify".to_owned(),
+                    "one",
+                    action,
+                );
+                *write = Some(PasswordWrite::Extended);
+            }
+        }
+    }
+
+    async fn search(
+        &self,
+        link: &Link,
+        scope: Scope,
+        filter: &str,
+        names: &[&str],
+        most: i32,
+    ) -> Result<Answer, Fault> {
+        let attributes: Arc<[String]> = names.iter().map(|name| (*name).to_owned()).collect();
+        let query = Query { base: &self.prepared.settings.base, scope, filter, attributes, limit: most };
+        search(link.ldap(), &query, self.limit).await
+    }
 }
 
-/// Does the server hash a clear password in a Modify (`olcPPolicyHashCleartext`)? `None`: it does not say.
-pub(super) async fn hashes(
-    link: &Link,
-    capabilities: &Capabilities,
-    base: &str,
-    limit: Duration,
-) -> Result<Option<bool>, Fault> {
-    let Some(database) = database(link, capabilities, base, limit).await? else { return Ok(None) };
-    let attributes: Arc<[String]> = ["1.1".to_owned()].into();
-    let filter = "(olcPPolicyHashCleartext=TRUE)";
-    let query = Query { base: &database.dn, scope: Scope::Subtree, filter, attributes, limit: 0 };
-    let answer = search(link.ldap(), &query, limit).await?;
-    Ok((answer.result.rc == 0).then_some(!answer.entries.is_empty()))
+const SYNC_DONE: &str = "1.3.6.1.4.1.4203.1.9.1.3";
+
+fn is_unknown(schema: &Schema, name: &str) -> bool {
+    !matches!(name, "*" | "+" | "1.1") && !schema.knows(name)
 }

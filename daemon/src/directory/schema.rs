@@ -41,7 +41,8 @@ impl Schema {
     /// The usual names, for before a server was reached.
     pub fn builtin() -> Schema {
         static BUILTIN: LazyLock<Schema> = LazyLock::new(|| {
-            let lines = || include_str!("schema.txt").lines().map(str::trim).filter(|line| !line.starts_with('#'));
+            let lines =
+                || include_str!("schema.txt").lines().map(str::trim).filter(|line| !line.starts_with('#'));
             let types = lines().filter_map(|line| line.strip_prefix("attribute "));
             let classes = lines().filter_map(|line| line.strip_prefix("class "));
             Schema { complete: false, ..Schema::read(types, classes) }
@@ -191,7 +192,8 @@ impl Definition {
                 }
                 '(' | ')' | '$' => (rest.get(..1).unwrap_or_default(), false, after),
                 _ => {
-                    let end = rest.find([' ', '(', ')', '$', '\'']).unwrap_or(rest.len()).max(first.len_utf8());
+                    let end =
+                        rest.find([' ', '(', ')', '$', '\'']).unwrap_or(rest.len()).max(first.len_utf8());
                     let (word, left) = rest.split_at_checked(end).unwrap_or((rest, ""));
                     (word, false, left)
                 }
@@ -219,7 +221,8 @@ impl Definition {
     /// The first name in lower case, and every name with the number.
     fn names(&self) -> Option<(String, Vec<String>)> {
         let (number, _) = self.0.get(1)?;
-        let mut names: Vec<String> = self.after("NAME").iter().map(|name| name.to_ascii_lowercase()).collect();
+        let mut names: Vec<String> =
+            self.after("NAME").iter().map(|name| name.to_ascii_lowercase()).collect();
         let canonical = names.first().cloned().unwrap_or_else(|| number.clone());
         names.push(number.clone());
         Some((canonical, names))

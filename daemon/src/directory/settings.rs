@@ -230,7 +230,10 @@ fn plain_checks(settings: &Settings, fault: &mut impl FnMut(&'static str, String
             fault("bind", "the DN is empty: that is an anonymous bind".to_owned());
         }
         if password.expose_secret().is_empty() {
-            fault("bind", "the password is empty: that is an unauthenticated bind (RFC 4513, section 5.1.2)".to_owned());
+            fault(
+                "bind",
+                "the password is empty: that is an unauthenticated bind (RFC 4513, section 5.1.2)".to_owned(),
+            );
         }
     }
     let waits = &settings.timeouts;
@@ -262,7 +265,8 @@ fn servers(settings: &Settings, fault: &mut impl FnMut(&'static str, String)) ->
 }
 
 fn server(uri: &str, starttls: bool) -> Result<Server, String> {
-    let (scheme, rest) = uri.split_once("://").ok_or("not a URI: ldap://, ldaps:// or ldapi:// is missing")?;
+    let (scheme, rest) =
+        uri.split_once("://").ok_or("not a URI: ldap://, ldaps:// or ldapi:// is missing")?;
     let place = rest.strip_suffix('/').unwrap_or(rest);
     match scheme.to_ascii_lowercase().as_str() {
         "ldapi" => {
@@ -278,7 +282,13 @@ fn server(uri: &str, starttls: bool) -> Result<Server, String> {
             }
             let whole = scheme == "ldaps";
             let (host, port) = host_and_port(place, if whole { 636 } else { 389 })?;
-            let tls = if whole { Tls::Whole } else if starttls { Tls::Start } else { Tls::None };
+            let tls = if whole {
+                Tls::Whole
+            } else if starttls {
+                Tls::Start
+            } else {
+                Tls::None
+            };
             if tls != Tls::None && host.starts_with('[') {
                 return Err("TLS needs a host name here, not an IPv6 address".to_owned());
             }
@@ -324,7 +334,8 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 fn loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn states(settings: &Settings, fault: &mut impl FnMut(&'static str, String)) -> States {
@@ -416,7 +427,9 @@ mod tests {
 
     #[test]
     fn the_password_attribute_is_never_asked_for() {
-        assert!(faults(|settings| settings.active = "(userPassword=*)".to_owned())[0].contains("userPassword"));
+        assert!(
+            faults(|settings| settings.active = "(userPassword=*)".to_owned())[0].contains("userPassword")
+        );
     }
 
     #[test]

@@ -33,6 +33,8 @@ impl States {
     }
 
     pub(super) fn filters(&self) -> impl Iterator<Item = &Filter> {
-        [&self.provisional, &self.active, &self.locked].into_iter().chain(self.populations.iter().map(|(_, f)| f))
+        [&self.provisional, &self.active, &self.locked]
+            .into_iter()
+            .chain(self.populations.iter().map(|(_, f)| f))
     }
 }

@@ -18,8 +18,20 @@ const MAX_VALUE: usize = 4096;
 
 /// What a template may name.
 const NAMES: [&str; 14] = [
-    "login", "uuid", "recovery_address", "listed", "mailbox", "forward", "keep_copy", "charter", "today", "now",
-    "entry", "classes", "state_end", "dn",
+    "login",
+    "uuid",
+    "recovery_address",
+    "listed",
+    "mailbox",
+    "forward",
+    "keep_copy",
+    "charter",
+    "today",
+    "now",
+    "entry",
+    "classes",
+    "state_end",
+    "dn",
 ];
 
 /// Compiles and renders.
@@ -32,7 +44,8 @@ impl Engine {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
-        environment.add_function("state_end", |values: Value, resource: String| state_end(&values, &resource));
+        environment
+            .add_function("state_end", |values: Value, resource: String| state_end(&values, &resource));
         Engine(environment)
     }
 

@@ -29,9 +29,13 @@ pub(super) fn client(file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
 fn roots(file: &Path) -> Result<RootCertStore, String> {
     let name = file.display();
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| format!("{name} cannot be read: {error}"))? {
+    for certificate in
+        CertificateDer::pem_file_iter(file).map_err(|error| format!("{name} cannot be read: {error}"))?
+    {
         let certificate = certificate.map_err(|error| format!("{name} is not PEM: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("{name} holds a certificate that cannot be used: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("{name} holds a certificate that cannot be used: {error}"))?;
     }
     if roots.is_empty() {
         return Err(format!("{name} holds no certificate"));

@@ -119,7 +119,12 @@ struct Refresh {
     named: HashSet<EntryUuid>,
 }
 
-async fn session(prepared: &Prepared, server: usize, place: &mut Place, sink: &mpsc::Sender<Sighting>) -> End {
+async fn session(
+    prepared: &Prepared,
+    server: usize,
+    place: &mut Place,
+    sink: &mpsc::Sender<Sighting>,
+) -> End {
     let link = match Link::establish(prepared, server).await {
         Ok(link) => link,
         Err(fault) => {

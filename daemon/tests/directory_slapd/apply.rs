@@ -3,7 +3,8 @@
 use nix::sys::signal::Signal;
 use parvisd::directory::plan::{Act, Change};
 use parvisd::directory::{
-    ApplyError, Chosen, Directory, Entry, Found, Mapping, PasswordFault, PasswordWrite, Plan, Settings, Standing,
+    ApplyError, Chosen, Directory, Entry, Found, Mapping, PasswordFault, PasswordWrite, Plan, Settings,
+    Standing,
 };
 
 use crate::support::{LETTER, Options, Slapd, connected, dn, person};
@@ -105,7 +106,11 @@ async fn a_refused_password_changes_nothing_and_says_why() {
         let (slapd, directory) = stand(Options::default(), Some(write)).await;
         let plan = plan(&read(&directory).await);
         for (password, fault) in [("short", PasswordFault::TooShort), (LETTER, PasswordFault::Reused)] {
-            assert_eq!(refused(&slapd, &directory, &plan, password).await, ApplyError::Password(fault), "{write:?}");
+            assert_eq!(
+                refused(&slapd, &directory, &plan, password).await,
+                ApplyError::Password(fault),
+                "{write:?}"
+            );
         }
         assert!(slapd.binds(&dn("jdupont"), LETTER));
         directory.apply(&plan, &NEW.into()).await.unwrap();
@@ -121,7 +126,10 @@ async fn another_attribute_that_is_wrong_stops_everything() {
         let act = Act::Replace(vec![b"perhaps".to_vec()]);
         bad.changes.push(Change { attribute: attribute.to_owned(), act });
         let error = refused(&slapd, &directory, &bad, NEW).await;
-        assert!(matches!(error, ApplyError::Refused { code: said, .. } if said == code), "{attribute}: {error:?}");
+        assert!(
+            matches!(error, ApplyError::Refused { code: said, .. } if said == code),
+            "{attribute}: {error:?}"
+        );
         assert!(slapd.binds(&dn("jdupont"), LETTER));
     }
 }
@@ -175,7 +183,10 @@ async fn an_entry_that_was_renamed_or_deleted_is_told_apart() {
 async fn a_reset_mark_of_the_policy_is_cleared() {
     for write in [PasswordWrite::InModify, PasswordWrite::Extended] {
         let (slapd, directory) = stand(Options::default(), Some(write)).await;
-        slapd.modify(&format!("dn: {}\nchangetype: modify\nreplace: pwdReset\npwdReset: TRUE\n", dn("jdupont")));
+        slapd.modify(&format!(
+            "dn: {}\nchangetype: modify\nreplace: pwdReset\npwdReset: TRUE\n",
+            dn("jdupont")
+        ));
         let plan = plan(&read(&directory).await);
         directory.apply(&plan, &NEW.into()).await.unwrap();
         assert!(!slapd.show(&dn("jdupont")).contains("pwdReset"));
@@ -194,11 +205,18 @@ async fn a_write_without_an_answer_is_not_called_undone() {
     slapd.signal(Signal::SIGCONT);
     crate::support::until_up(&directory).await;
     let shown = slapd.show(&dn("jdupont"));
-    assert_eq!(shown.contains(&password_before), shown.contains("{COMPTE}I:SupannCree"), "all of it or nothing");
+    assert_eq!(
+        shown.contains(&password_before),
+        shown.contains("{COMPTE}I:SupannCree"),
+        "all of it or nothing"
+    );
 
     slapd.end(Signal::SIGKILL);
     let mut health = directory.health();
-    health.wait_for(|health| matches!(health, parvisd::directory::DirectoryHealth::Down { .. })).await.unwrap();
+    health
+        .wait_for(|health| matches!(health, parvisd::directory::DirectoryHealth::Down { .. }))
+        .await
+        .unwrap();
     let down = directory.apply(&plan, &NEW.into()).await;
     assert!(matches!(down, Err(ApplyError::Unavailable(_))), "{down:?}");
 }

@@ -37,7 +37,19 @@ async fn a_login_is_found_whatever_it_is_made_of() {
     let odd = one(&directory, "o(d)d*").await;
     assert_eq!(directory.read(odd.uuid).await.unwrap().unwrap(), odd);
     let long = "a".repeat(10_000);
-    let hostile = ["*", "a)(uid=*", "uid=x,ou=y", "jdupont\0", "jdu\npont", "", "j*", "\\2a", "jdupont)(|(uid=*", &long, "ｊdupont\u{202e}"];
+    let hostile = [
+        "*",
+        "a)(uid=*",
+        "uid=x,ou=y",
+        "jdupont\0",
+        "jdu\npont",
+        "",
+        "j*",
+        "\\2a",
+        "jdupont)(|(uid=*",
+        &long,
+        "ｊdupont\u{202e}",
+    ];
     for login in hostile {
         assert_eq!(directory.find(login).await, Ok(Found::Nobody), "{login:?}");
     }
@@ -107,7 +119,8 @@ async fn a_server_that_stops_dies_or_comes_back_is_noticed() {
 
 #[tokio::test]
 async fn protected_connections_trust_only_who_they_should() {
-    let slapd = Slapd::start(Options { tls: true, ..Options::default() }, &person("jdupont", "I:SupannCree", ""));
+    let slapd =
+        Slapd::start(Options { tls: true, ..Options::default() }, &person("jdupont", "I:SupannCree", ""));
     let with = |uri: String, starttls, ca: &str| parvisd::directory::Settings {
         uris: vec![uri],
         starttls,
@@ -121,12 +134,17 @@ async fn protected_connections_trust_only_who_they_should() {
         assert_eq!(outcome, Ok(BindOutcome::Accepted { must_change: false }));
     }
     let unnamed = slapd.tls_uri().replace("localhost", "127.0.0.1");
-    for settings in
-        [with(slapd.tls_uri(), false, "other.pem"), with(slapd.named_uri(), true, "other.pem"), with(unnamed, false, "ca.pem")]
-    {
+    for settings in [
+        with(slapd.tls_uri(), false, "other.pem"),
+        with(slapd.named_uri(), true, "other.pem"),
+        with(unnamed, false, "ca.pem"),
+    ] {
         let directory = Directory::connect(settings.prepare().unwrap(), outside());
         let refused = directory.find("jdupont").await;
-        assert!(matches!(&refused, Err(DirectoryError::Unavailable(why)) if why.contains("certificate")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(DirectoryError::Unavailable(why)) if why.contains("certificate")),
+            "{refused:?}"
+        );
     }
     let missing = with(slapd.tls_uri(), false, "nothing.pem").prepare();
     assert!(missing.is_err_and(|faults| faults[0].key == "ca-file"));
@@ -146,9 +164,13 @@ async fn who_we_are_to_the_kernel_is_enough_over_ldapi() {
 #[tokio::test]
 async fn a_wrong_password_of_our_own_is_said_in_words() {
     let slapd = Slapd::start(Options::default(), "");
-    let bind = parvisd::directory::Bind::Simple { dn: crate::support::SERVICE.to_owned(), password: "wrong".into() };
+    let bind =
+        parvisd::directory::Bind::Simple { dn: crate::support::SERVICE.to_owned(), password: "wrong".into() };
     let settings = parvisd::directory::Settings { bind, ..slapd.settings() };
     let directory = Directory::connect(settings.prepare().unwrap(), outside());
     let refused = directory.find("jdupont").await;
-    assert!(matches!(&refused, Err(DirectoryError::Unavailable(why)) if why.contains("invalidCredentials")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(DirectoryError::Unavailable(why)) if why.contains("invalidCredentials")),
+        "{refused:?}"
+    );
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use parvisd::directory::{Bind, Directory, DirectoryHealth, Outside, PasswordWrite, Prepared, Settings, Timeouts};
+use parvisd::directory::{
+    Bind, Directory, DirectoryHealth, Outside, PasswordWrite, Prepared, Settings, Timeouts,
+};
 use tempfile::TempDir;
 
 pub const BASE: &str = "dc=univ,dc=test";
@@ -55,7 +57,10 @@ impl Slapd {
         }
         std::fs::write(dir.path().join("slapd.conf"), configuration(dir.path(), options)).unwrap();
         let tree = format!("{TREE}{people}");
-        run(Command::new("slapadd").args(["-q", "-w", "-b", BASE, "-f"]).arg(dir.path().join("slapd.conf")), &tree);
+        run(
+            Command::new("slapadd").args(["-q", "-w", "-b", BASE, "-f"]).arg(dir.path().join("slapd.conf")),
+            &tree,
+        );
         let mut slapd = Slapd { dir, child: None, port: free_port(), tls_port: free_port() };
         slapd.launch();
         slapd
@@ -149,9 +154,16 @@ impl Slapd {
                 ("hourly".to_owned(), "(eduPersonAffiliation=affiliate)".to_owned()),
                 ("staff".to_owned(), "(objectClass=inetOrgPerson)".to_owned()),
             ],
-            attributes: ["mail", "cn", "displayName", "supannMailPerso", "supannRessourceEtatDate", "pwdReset"]
-                .map(str::to_owned)
-                .to_vec(),
+            attributes: [
+                "mail",
+                "cn",
+                "displayName",
+                "supannMailPerso",
+                "supannRessourceEtatDate",
+                "pwdReset",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             timeouts: Timeouts { heartbeat: Duration::from_millis(500), ..quick() },
             ..Settings::default()
         }
@@ -188,12 +200,12 @@ pub async fn until_up(directory: &Directory) {
     assert!(up.is_ok(), "{:?}", directory.health().borrow());
 }
 
-/// Time that stands still, and chance that can be repeated.
+/// Time that stands still, and numbers that do not repeat.
 pub fn outside() -> Outside {
-    let count = Arc::new(AtomicU64::new(0));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     Outside {
         now: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
-        random: Arc::new(move || count.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)),
+        random: Arc::new(|| COUNT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)),
     }
 }
 
@@ -251,7 +263,8 @@ fn certificates(dir: &Path) {
     };
     for name in ["ca", "other"] {
         let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
-        let mut arguments = vec!["req", "-x509", "-days", "2", "-subj", "/CN=Test CA", "-keyout", &key, "-out", &certificate];
+        let mut arguments =
+            vec!["req", "-x509", "-days", "2", "-subj", "/CN=Test CA", "-keyout", &key, "-out", &certificate];
         arguments.extend(ec);
         openssl(&arguments);
     }
@@ -260,8 +273,21 @@ fn certificates(dir: &Path) {
     openssl(&request);
     std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n").unwrap();
     openssl(&[
-        "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-        "-extfile", "names", "-out", "server.pem",
+        "x509",
+        "-req",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+        "-out",
+        "server.pem",
     ]);
 }
 

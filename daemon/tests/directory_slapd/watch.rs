@@ -53,7 +53,10 @@ impl Seen {
 
     async fn end(self) {
         drop(self.sightings);
-        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("it returns").expect("it does not panic");
+        tokio::time::timeout(Duration::from_secs(5), self.task)
+            .await
+            .expect("it returns")
+            .expect("it does not panic");
     }
 }
 
@@ -126,7 +129,11 @@ async fn a_cookie_goes_on_where_the_watch_was() {
     let (names, complete, _) = seen.refreshed().await;
     assert_eq!(complete, None);
     assert!(names.contains(&dn("three")), "{names:?}");
-    assert_eq!(names.iter().filter(|name| name.starts_with("left ")).count(), 3, "two left, works never was: {names:?}");
+    assert_eq!(
+        names.iter().filter(|name| name.starts_with("left ")).count(),
+        3,
+        "two left, works never was: {names:?}"
+    );
     seen.end().await;
 }
 

@@ -19,7 +19,12 @@ fn chosen() -> Chosen {
         mailbox: true,
         forward: None,
         keep_copy: true,
-        charter: Charter { version: "2026-1".into(), sha256: "ab".into(), locale: "fr".into(), at: "x".into() },
+        charter: Charter {
+            version: "2026-1".into(),
+            sha256: "ab".into(),
+            locale: "fr".into(),
+            at: "x".into(),
+        },
         today: "20260901".into(),
         now: "20260901120000Z".into(),
     }
@@ -119,7 +124,9 @@ fn no_choice_of_a_person_becomes_a_template() {
 
 #[test]
 fn what_a_rule_cannot_be_is_said_when_it_is_read() {
-    assert!(faults("[[write]]\nattribute = \"a\"\nadd = [\"{{ recovery_adress }}\"]").contains("recovery_adress"));
+    assert!(
+        faults("[[write]]\nattribute = \"a\"\nadd = [\"{{ recovery_adress }}\"]").contains("recovery_adress")
+    );
     assert!(faults("[[write]]\nattribute = \"a\"\nadd = [\"{{ login\"]").contains("rule 1"));
     assert!(faults("[[write]]\nattribute = \"a\"\nwhen = \"login ==\"\nadd = [\"x\"]").contains("when"));
     assert!(faults("[[write]]\nattribute = \"userPassword;x\"\nadd = [\"x\"]").contains("password"));
