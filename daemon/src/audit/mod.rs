@@ -7,4 +7,4 @@ mod record;
 mod verify;
 
 pub use record::{Chain, Record, anchor, digest, subject};
-pub use verify::{Exported, Verdict, export, fact_text, uuid, verify};
+pub use verify::{export, fact_text, uuid, verify};

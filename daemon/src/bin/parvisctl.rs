@@ -1,2 +1,7 @@
-//! To come.
-fn main() {}
+//! The sysadmin's and the help desk's command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    parvisd::ctl::run()
+}

@@ -16,6 +16,7 @@ const PREFIX: &str = "PARVIS__";
 const WITHOUT_DEFAULT: &[&str] = &[
     "campus.help-url",
     "campus.logo-url",
+    "pages.sign-in-url",
     "directory.ca-file",
     "directory.marker-attribute",
     "directory.probe-entry",
@@ -118,7 +119,8 @@ fn keys(name: &str, text: &str, above: &str, table: &DeTable<'_>, known: &DeTabl
             continue;
         }
         let place = format!("{name}:{}", line(text, key.span().start));
-        match (known.get(key.get_ref()), value.get_ref()) {
+        let default = known.iter().find(|(name, _)| name.get_ref() == key.get_ref()).map(|(_, default)| default);
+        match (default, value.get_ref()) {
             (None, _) => faults.push(Fault::new(place, &path, unknown(&path))),
             (Some(default), given) => match (default.get_ref(), given) {
                 (DeValue::Table(default), DeValue::Table(given)) => keys(name, text, &path, given, default, faults),

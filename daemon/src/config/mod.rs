@@ -10,8 +10,8 @@ mod settings;
 mod units;
 
 pub use credentials::Credentials;
-pub use load::DEFAULTS;
 pub use raw::{LogTarget, Security, Texts, Unknown};
+pub use resolve::{LOCALES, hex};
 pub use settings::{CharterView, MailSettings, PasswordPolicy, Rates, Roles, Settings, Who};
 pub use units::Rate;
 

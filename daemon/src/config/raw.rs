@@ -46,6 +46,7 @@ pub struct Campus {
 #[serde(rename_all = "kebab-case")]
 pub struct Pages {
     pub base_url: String,
+    pub sign_in_url: Option<String>,
     pub return_to: Vec<String>,
 }
 

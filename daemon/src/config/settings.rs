@@ -6,7 +6,7 @@ use crate::directory;
 use crate::directory::mapping::Mapping;
 use jiff::{SignedDuration, Span};
 use parvis_enrolment::Policy;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
 /// Everything.
@@ -128,6 +128,50 @@ pub struct SweepSettings {
     pub schedule: cron::Schedule,
     pub keep_done: Span,
     pub keep_closed: Span,
+}
+
+impl Settings {
+    /// Where our pages are, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        self.pages.base_url.trim_end_matches('/')
+    }
+
+    /// Where a person signs in with the letter.
+    pub fn sign_in_url(&self) -> &str {
+        self.pages.sign_in_url.as_deref().unwrap_or_else(|| self.base_url())
+    }
+
+    /// An address to go back to, if it is under one of the configured prefixes.
+    pub fn return_to(&self, asked: Option<String>) -> Option<String> {
+        let asked = asked?;
+        let plain = asked.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>`".contains(&byte));
+        let permitted = plain && self.pages.return_to.iter().any(|prefix| asked.starts_with(prefix.as_str()));
+        if !permitted {
+            tracing::info!("an address to go back to is not under pages.return-to; it is dropped");
+        }
+        permitted.then_some(asked)
+    }
+
+    /// The keys that differ and cannot change while the daemon runs.
+    pub fn fixed(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("store.path", self.store != other.store),
+            ("gate.hook-socket", self.gate.hook_socket != other.gate.hook_socket),
+            ("gate.admin-socket", self.gate.admin_socket != other.gate.admin_socket),
+            ("links.key-credential", self.key.expose_secret() != other.key.expose_secret()),
+            ("mail.connections", self.mail.connections != other.mail.connections),
+            ("directory", !self.same_directory(other)),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
+    fn same_directory(&self, other: &Self) -> bool {
+        let secret = |settings: &Self| match &settings.directory.bind {
+            directory::Bind::Simple { password, .. } => Some(password.expose_secret().to_owned()),
+            directory::Bind::External => None,
+        };
+        format!("{:?}", self.directory) == format!("{:?}", other.directory) && secret(self) == secret(other)
+    }
 }
 
 impl Network {

@@ -11,8 +11,8 @@ mod people;
 pub mod outbox;
 mod watching;
 
-pub use activation::{Activated, password_faults};
-pub use people::{profile, sighting};
+pub use activation::{Activated, activate, attempt, look_again, resume};
+pub use people::{locale, person, sighting};
 pub use watching::follow;
 
 use crate::audit;

@@ -5,7 +5,7 @@
 
 use super::{Gate, admin, hook};
 use parvis_protocol::wire::{CallEnvelope, Message, Splitter, WireError, encode};
-use parvis_protocol::{CallError, INTERFACE_ADMIN, INTERFACE_HOOK, INTERFACE_SERVICE, Role, service};
+use parvis_protocol::{INTERFACE_ADMIN, INTERFACE_HOOK, INTERFACE_SERVICE, Role, service};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -121,15 +121,17 @@ async fn answer(
         Ok(message) => message,
         Err(error) => {
             tracing::warn!(uid = caller.uid, %error, "a caller's message is refused");
-            let _ = write(stream, &error_reply(&CallError::parameter("").into())).await;
+            let _ = write(stream, &malformed()).await;
             return false;
         }
     };
     let Ok(envelope) = CallEnvelope::parse(message.as_bytes()) else {
-        let _ = write(stream, &error_reply(&CallError::parameter("").into())).await;
+        let _ = write(stream, &malformed()).await;
         return false;
     };
     let oneway = envelope.oneway;
+    // A page that waits for a change is not under way: it must not hold up a stop.
+    let _under_way = if envelope.more { None } else { gate.under_way.acquire().await.ok() };
     match dispatch(gate, stream, caller, &envelope).await {
         Reply::Message(bytes) => oneway || write(stream, &bytes).await,
         Reply::Written => true,
@@ -164,7 +166,7 @@ fn introspect(socket: Socket, envelope: &CallEnvelope<'_>) -> Vec<u8> {
     };
     let call = match service::Call::parse(&envelope.method, envelope.parameters) {
         Ok(call) => call,
-        Err(error) => return error_reply(&error.into()),
+        Err(error) => return error_reply(&service::Failure::from(error)),
     };
     match call {
         service::Call::GetInfo => reply(&service::Info {
@@ -188,6 +190,11 @@ pub fn reply<T: serde::Serialize>(parameters: &T) -> Vec<u8> {
         tracing::error!(%error, "failed to write an answer");
         error_reply(&service::Failure::MethodNotImplemented { method: String::new() })
     })
+}
+
+/// What was sent is no call: too long, not JSON, not UTF-8.
+fn malformed() -> Vec<u8> {
+    error_reply(&service::Failure::InvalidParameter { parameter: "message".to_owned() })
 }
 
 /// An error as a whole answer.

@@ -76,19 +76,19 @@ pub async fn call(
 async fn answer(desk: &Desk, call: Call) -> Result<Answer, Trouble> {
     Ok(match call {
         Call::Check(call) => Answer::Check(check::check(desk, call).await?),
-        Call::Open(call) => Answer::Step(check::open(desk, call).await?),
-        Call::Authenticate(call) => Answer::Step(check::authenticate(desk, call).await?),
-        Call::Enter(call) => Answer::Step(steps::enter(desk, call).await?),
+        Call::Open(call) => Answer::Step(Box::new(check::open(desk, call).await?)),
+        Call::Authenticate(call) => Answer::Step(Box::new(check::authenticate(desk, call).await?)),
+        Call::Enter(call) => Answer::Step(Box::new(steps::enter(desk, call).await?)),
         Call::Look(call) => Answer::Look(steps::look(desk, call).await?),
-        Call::Redeem(call) => Answer::Step(steps::redeem(desk, call).await?),
-        Call::RecoveryAddress(call) => Answer::Step(steps::recovery_address(desk, call).await?),
-        Call::Charter(call) => Answer::Step(steps::charter(desk, call).await?),
-        Call::Listing(call) => Answer::Step(steps::listing(desk, call).await?),
-        Call::Mail(call) => Answer::Step(steps::mail(desk, call).await?),
-        Call::Password(call) => Answer::Step(super::password::password(desk, call).await?),
-        Call::State(call) => Answer::Step(steps::state(desk, &call.session).await?),
-        Call::Resend(call) => Answer::Step(steps::resend(desk, &call.session).await?),
-        Call::Restart(call) => Answer::Step(steps::restart(desk, &call.session).await?),
+        Call::Redeem(call) => Answer::Step(Box::new(steps::redeem(desk, call).await?)),
+        Call::RecoveryAddress(call) => Answer::Step(Box::new(steps::recovery_address(desk, call).await?)),
+        Call::Charter(call) => Answer::Step(Box::new(steps::charter(desk, call).await?)),
+        Call::Listing(call) => Answer::Step(Box::new(steps::listing(desk, call).await?)),
+        Call::Mail(call) => Answer::Step(Box::new(steps::mail(desk, call).await?)),
+        Call::Password(call) => Answer::Step(Box::new(super::password::password(desk, call).await?)),
+        Call::State(call) => Answer::Step(Box::new(steps::state(desk, &call.session).await?)),
+        Call::Resend(call) => Answer::Step(Box::new(steps::resend(desk, &call.session).await?)),
+        Call::Restart(call) => Answer::Step(Box::new(steps::restart(desk, &call.session).await?)),
         Call::Bounce(_) => Answer::Bounce(parvis_protocol::hook::BounceAnswer { taken: false }),
     })
 }
@@ -109,7 +109,7 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
             Err(trouble) => return failed(trouble),
         };
         if told.as_ref() != Some(&now) {
-            let Ok(bytes) = encode_reply(&Answer::Step(now.clone()), true) else { return Reply::Written };
+            let Ok(bytes) = encode_reply(&Answer::Step(Box::new(now.clone())), true) else { return Reply::Written };
             if !write(stream, &bytes).await {
                 return Reply::Written;
             }
@@ -123,7 +123,7 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
         }
     }
     match told {
-        Some(last) => Reply::Message(reply(&Answer::Step(last))),
+        Some(last) => Reply::Message(reply(&Answer::Step(Box::new(last)))),
         None => Reply::Written,
     }
 }

@@ -13,7 +13,7 @@ mod refuse;
 mod steps;
 mod view;
 
-pub use connection::serve;
+pub use connection::{Socket, serve};
 pub use peers::Peers;
 
 use crate::engine::Engine;
@@ -21,6 +21,9 @@ use crate::service::health::Board;
 use crate::sweep::Sweeper;
 use crate::words::Words;
 use std::sync::Arc;
+
+/// The most calls under way at once.
+pub const CALLS: usize = 4096;
 
 /// What every connection shares.
 pub struct Gate {
@@ -30,4 +33,6 @@ pub struct Gate {
     pub peers: Peers,
     pub sweeper: Arc<Sweeper>,
     pub since: jiff::Timestamp,
+    /// One permit a call under way: all of them, when the last has ended.
+    pub under_way: tokio::sync::Semaphore,
 }

@@ -1,0 +1,3 @@
+//! parvisctl.
+/// Runs the command line.
+pub fn run() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }

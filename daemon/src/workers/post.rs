@@ -1,0 +1,131 @@
+//! From a mail order to the words and bytes that are sent.
+//!
+//! The link's token is derived here, while the message is built, and is nowhere else.
+
+use crate::config::{MailSettings, Settings};
+use crate::config::Security as Wanted;
+use crate::engine::Engine;
+use crate::engine::keys::{Kind, Token};
+use crate::engine::outbox::{Waiting, message_id};
+use crate::mail::{
+    Campus, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security, Sender, Templates, Values,
+    compose,
+};
+use crate::service::clock;
+use crate::words::{Words, deadline};
+use parvis_enrolment::{Enrolment, MailKind};
+use std::time::Duration;
+
+/// Everything that a message is made of.
+pub struct Post {
+    templates: Templates,
+    words: Words,
+}
+
+impl Post {
+    /// The templates in force; a broken override is not used, and is reported when it would be.
+    pub fn new(templates: Templates) -> Self {
+        Self { templates, words: Words::shipped() }
+    }
+
+    /// The message; the error is for the log, and holds no link.
+    pub fn compose(&self, engine: &Engine, waiting: &Waiting, enrolment: &Enrolment) -> Result<Composed, String> {
+        let settings = engine.settings();
+        let locale = enrolment.profile.locale.clone().unwrap_or_else(|| settings.campus.locale.clone());
+        let locale = Locale::from_tag(&locale).unwrap_or(Locale::Fr);
+        let values = self.values(engine, &settings, waiting, enrolment, locale);
+        let rendered = self.templates.render(name(waiting.order.kind), locale, &values).map_err(|e| e.to_string())?;
+        if let Some(fault) = &rendered.fault {
+            tracing::warn!(%fault, "a template of the campus's own is broken; the shipped one was used");
+        }
+        let sender = sender(&settings).map_err(|error| error.to_string())?;
+        let id = format!("{}@{}", message_id(waiting.order.mail), sender.address().domain());
+        let letter = Letter {
+            to: &waiting.order.to,
+            name: enrolment.profile.name.as_deref(),
+            rendered: &rendered,
+            locale,
+            date: waiting.ordered,
+            message_id: &id,
+        };
+        compose(&sender, &letter).map_err(|error| error.to_string())
+    }
+
+    fn values(
+        &self,
+        engine: &Engine,
+        settings: &Settings,
+        waiting: &Waiting,
+        enrolment: &Enrolment,
+        locale: Locale,
+    ) -> Values {
+        let campus = &settings.campus;
+        let tag = locale.as_str();
+        let text = |texts: &crate::config::Texts| texts.get(tag).cloned().unwrap_or_default();
+        let link = waiting.order.link.map(|id| {
+            let token = engine.keys.token(Kind::Link, Token { person: waiting.person, id });
+            format!("{}/link/{}", settings.base_url(), *token)
+        });
+        let until = link.as_ref().map(|_| {
+            deadline(&self.words, settings, tag, waiting.order.deadline, clock::now())
+        });
+        let mailbox = enrolment.population(&settings.policy).is_some_and(|people| people.mailbox);
+        let answers = enrolment.answers();
+        let forward = answers.and_then(|answers| answers.confirmed_forward()).map(str::to_owned);
+        let keep_copy = answers.and_then(|answers| answers.mail.as_ref()).map(|mail| mail.keep_copy);
+        Values {
+            campus: Campus {
+                name: text(&campus.name),
+                help_address: campus.help_address.clone(),
+                help_url: campus.help_url.clone(),
+                lost_letter: text(&campus.lost_letter),
+                logo_url: campus.logo_url.clone(),
+                letter_name: text(&campus.letter_name),
+            },
+            person: Person { name: enrolment.profile.name.clone(), login: enrolment.profile.login.clone() },
+            link,
+            deadline: until,
+            address: Some(waiting.order.to.clone()),
+            mailbox: enrolment.profile.mail.clone().filter(|_| mailbox),
+            keep_copy: keep_copy.filter(|_| forward.is_some() && mailbox),
+            forward,
+        }
+    }
+}
+
+/// Whom mails come from.
+pub fn sender(settings: &Settings) -> Result<Sender, crate::mail::ComposeError> {
+    let campus = &settings.campus;
+    let name = campus.name.get(&campus.locale).cloned().unwrap_or_default();
+    Sender::new(&name, &settings.mail.from, Some(&campus.help_address))
+}
+
+/// The mail server's handle.
+pub fn relay(mail: &MailSettings) -> Result<Relay, crate::mail::RelayFault> {
+    let helo = mail.helo.clone().unwrap_or_else(|| {
+        nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
+    });
+    let timeout = Duration::from_millis(mail.timeout.as_millis().try_into().unwrap_or(30_000));
+    Relay::new(RelaySettings {
+        port: mail.port,
+        security: match mail.security {
+            Wanted::None => Security::None,
+            Wanted::Starttls => Security::StartTls,
+            Wanted::Tls => Security::Tls,
+        },
+        ca_file: mail.ca_file.clone(),
+        login: mail.login.clone().map(|(username, password)| Login { username, password, xoauth2: false }),
+        step_deadline: timeout,
+        message_deadline: timeout * 4,
+        ..RelaySettings::new(mail.host.clone(), helo)
+    })
+}
+
+fn name(kind: MailKind) -> MailName {
+    match kind {
+        MailKind::Link => MailName::Link,
+        MailKind::Forward => MailName::Forward,
+        MailKind::Invitation => MailName::Invitation,
+        MailKind::Activated => MailName::Activated,
+    }
+}
