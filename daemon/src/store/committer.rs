@@ -74,6 +74,8 @@ pub(super) struct Committer<P: Place> {
     jobs: Receiver<Job>,
     /// The batch that failed for want of room, until it is known to be gone.
     failed: Option<Planned>,
+    /// The engine has failed for want of room: it must be opened anew.
+    reopen: bool,
     /// When a full disk was last looked at.
     looked: Instant,
 }
@@ -86,7 +88,7 @@ impl<P: Place> Committer<P> {
         shared: Arc<Shared<P::Backend>>,
         jobs: Receiver<Job>,
     ) -> Self {
-        Self { place, linker, shared, jobs, failed: None, looked: Instant::now() }
+        Self { place, linker, shared, jobs, failed: None, reopen: false, looked: Instant::now() }
     }
 
     /// Runs until the store is closed or its last handle is dropped.
@@ -109,7 +111,7 @@ impl<P: Place> Committer<P> {
                     return;
                 }
             }
-            if self.failed.is_some() || (full && self.looked.elapsed() >= RETRY) {
+            if (self.reopen && !full) || (full && self.looked.elapsed() >= RETRY) {
                 self.look_again();
             }
         }
@@ -170,6 +172,8 @@ impl<P: Place> Committer<P> {
         }
         let (planned, outcomes) = match self.plan(commits) {
             Ok(planned) => planned,
+            // sled tidies up while it reads.
+            Err(StoreError::Full) => return self.full(None),
             Err(error) => return self.broken(&error.to_string()),
         };
         if planned.batch.is_empty() {
@@ -182,21 +186,17 @@ impl<P: Place> Committer<P> {
                 self.shared.write().show(planned.tail, planned.commit);
                 Ok(outcomes)
             }
-            Err(StoreError::Full) => {
-                self.failed = Some(planned);
-                self.shared.write().health = Health::Full;
-                tracing::error!(
-                    "the disk that holds the store is full: commits are refused until there is room"
-                );
-                Err(StoreError::Full)
-            }
+            Err(StoreError::Full) => self.full(Some(planned)),
             Err(error) => self.broken(&error.to_string()),
         }
     }
 
     fn plan(&self, commits: &[&Commit]) -> Result<(Planned, Vec<Outcome>), StoreError> {
-        let view = self.shared.read();
-        let mut plan = Plan::new(view.backend()?, &*self.linker, view.tail.clone(), view.commit);
+        let (backend, tail, from) = {
+            let view = self.shared.read();
+            (Arc::clone(view.backend()?), view.tail.clone(), view.commit)
+        };
+        let mut plan = Plan::new(&*backend, &*self.linker, tail, from);
         let mut outcomes = Vec::with_capacity(commits.len());
         for commit in commits {
             outcomes.push(plan.add(commit)?);
@@ -204,14 +204,22 @@ impl<P: Place> Committer<P> {
                 break;
             }
         }
-        Ok((plan.finish(view.commit)?, outcomes))
+        Ok((plan.finish(from)?, outcomes))
     }
 
     fn write(&self, planned: &Planned) -> Result<(), StoreError> {
-        let view = self.shared.read();
-        let backend = view.backend()?;
+        let backend = Arc::clone(self.shared.read().backend()?);
         backend.apply(&planned.batch)?;
         Ok(backend.make_durable()?)
+    }
+
+    /// From here on commits are refused, until `look_again` succeeds.
+    fn full<T>(&mut self, failed: Option<Planned>) -> Result<T, StoreError> {
+        self.failed = failed;
+        self.reopen = true;
+        self.shared.write().health = Health::Full;
+        tracing::error!("the disk that holds the store is full: commits are refused until there is room");
+        Err(StoreError::Full)
     }
 
     /// From here on nothing is written: what the disk holds is for the next start to find out.
@@ -237,16 +245,25 @@ impl<P: Place> Committer<P> {
 
     /// Opens the engine anew if it has failed, then takes the ballast again: true when both succeeded.
     fn recover(&mut self) -> Result<bool, Fault> {
-        if self.failed.is_some() || self.shared.read().backend.is_none() {
-            self.reopen()?;
+        let fresh = self.reopen;
+        if fresh {
+            self.open_anew(true)?;
         }
-        Ok(self.place.take_room())
+        let room = self.place.take_room();
+        if room && !fresh {
+            // A read may have met the full disk since, and the engine's error sticks.
+            self.open_anew(false)?;
+        }
+        Ok(room)
     }
 
-    fn reopen(&mut self) -> Result<(), Fault> {
+    fn open_anew(&mut self, make_room: bool) -> Result<(), Fault> {
+        self.reopen = true;
         let old = self.shared.write().backend.take();
         drop(old);
-        self.place.make_room();
+        if make_room {
+            self.place.make_room();
+        }
         let backend = self.place.open()?;
         if let Some(failed) = &self.failed {
             let (_, commit) = recover(&backend)?;
@@ -257,9 +274,10 @@ impl<P: Place> Committer<P> {
         // Also what was only found in the file again must be durable before it is shown.
         backend.make_durable()?;
         self.failed = None;
+        self.reopen = false;
         let mut view = self.shared.write();
         view.before.clear();
-        view.backend = Some(backend);
+        view.backend = Some(Arc::new(backend));
         Ok(())
     }
 

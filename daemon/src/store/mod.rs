@@ -25,6 +25,14 @@ mod view;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod disk_full;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod folder;
+#[cfg(test)]
+mod power_cut;
 
 pub use opening::{OpenError, memory, open};
 pub use restoring::{RestoreError, RestoreSummary, restore};

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::sled::{Config, Db, Error, IVec};
-use nix::fcntl::posix_fallocate;
+use nix::fcntl::{FallocateFlags, fallocate, posix_fallocate};
 
 use super::backend::{Backend, Batch, Fault, Pair, Place};
 use super::guard::guarded;
@@ -23,6 +23,8 @@ pub(super) const FOLDER: &str = "sled";
 pub(super) const BALLAST: &str = "ballast";
 
 const BALLAST_BYTES: i64 = 4 * 1024 * 1024;
+/// Two of sled's segments.
+const RESERVE_BYTES: i64 = 1024 * 1024;
 /// What sled may keep of its pages in memory, in bytes. Its bookkeeping comes on top.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// sled gives its lock back a little after it is dropped: how often and how long to wait for that.
@@ -56,7 +58,8 @@ impl Sled {
             }
         };
         sync_folder(folder)?;
-        let file = File::open(folder.join("db"))?;
+        let file = File::options().read(true).write(true).open(folder.join("db"))?;
+        reserve(&file);
         Ok(Self {
             tree,
             file,
@@ -183,6 +186,16 @@ fn take_ballast(dir: &Path) -> io::Result<()> {
         fs::remove_file(&path)?;
     }
     taken
+}
+
+/// Takes a little room beyond the end of sled's file: sled tidies up while it reads, so that even reading fails
+/// where nothing can be written.
+fn reserve(file: &File) {
+    let end = file.metadata().map(|found| found.len()).unwrap_or_default();
+    let end = i64::try_from(end).unwrap_or(i64::MAX - RESERVE_BYTES);
+    if let Err(error) = fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, RESERVE_BYTES) {
+        tracing::debug!(%error, "no room beyond the database's end");
+    }
 }
 
 /// Makes sled's files durable, with their names: sled syncs neither `conf` nor a folder, and its snapshot is renamed

@@ -6,7 +6,7 @@
 //! works. A backup's moment is kept the same way (`Moment`), for longer.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::backend::{Backend, Batch, Fault, Pair};
 use super::chain::{self, Page};
@@ -24,7 +24,7 @@ impl<B> Shared<B> {
         Self(RwLock::new(view))
     }
 
-    /// For a reader, and for the committer while the disk works.
+    /// For a reader. Never held while the disk is written.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, View<B>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -38,7 +38,7 @@ impl<B> Shared<B> {
 /// The durable state, and what it takes to show it while the next batch is on its way.
 pub(super) struct View<B> {
     /// None while it is opened anew, and once it is closed.
-    pub(super) backend: Option<B>,
+    pub(super) backend: Option<Arc<B>>,
     /// What the keys of the batch under way held before it.
     pub(super) before: Batch,
     /// The last page of the chain.
@@ -63,7 +63,7 @@ impl<B: Backend> View<B> {
     pub(super) fn open(backend: B) -> Result<Self, Fault> {
         let (tail, commit) = recover(&backend)?;
         Ok(Self {
-            backend: Some(backend),
+            backend: Some(Arc::new(backend)),
             before: Batch::new(),
             tail,
             commit,
@@ -73,7 +73,7 @@ impl<B: Backend> View<B> {
     }
 
     /// The engine, or why there is none.
-    pub(super) fn backend(&self) -> Result<&B, StoreError> {
+    pub(super) fn backend(&self) -> Result<&Arc<B>, StoreError> {
         self.backend.as_ref().ok_or_else(|| match &self.health {
             Health::Down(why) => StoreError::Unavailable(why.clone()),
             Health::Full | Health::Working => StoreError::Unavailable("it is being opened again".into()),
