@@ -20,8 +20,7 @@ pub(super) fn recovery_address(work: &mut Work, session: Id, text: &str) -> Resu
     };
     work.population()?;
     let address = work.outside(Field::Address, text)?;
-    if kept.is_some_and(|proven| address.same_as(&proven)) {
-        let recovery = address.to_string();
+    if let Some(recovery) = kept.filter(|proven| address.same_as(proven)) {
         work.record("address-kept", &[("address", &recovery)]);
         work.next.stage = Stage::Choosing(Answers::under(recovery));
         return Ok(Answer::State);
