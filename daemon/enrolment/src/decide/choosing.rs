@@ -133,9 +133,9 @@ fn set_mail(work: &mut Work, mail: MailAnswer) {
 
 /// The answers, where there are some to change.
 fn choices<'w>(work: &'w mut Work) -> Result<&'w mut Answers, Refusal> {
-    let refusal = work.out_of_order();
+    let (refusal, people) = (work.out_of_order(), work.population().map(|_| ()));
     match &mut work.next.stage {
-        Stage::Choosing(answers) => Ok(answers),
+        Stage::Choosing(answers) => people.map(|()| answers),
         Stage::Unseen
         | Stage::Address { .. }
         | Stage::Proving

@@ -54,6 +54,8 @@ pub(super) fn redeem(work: &mut Work, id: Id, session: Option<Id>) -> Result<Ans
         Usable::Superseded(at) => return Err(Refusal::LinkSuperseded(at)),
         Usable::Used(at) => return Err(Refusal::LinkUsed(at)),
     }
+    // Without a population there is no step to go to: the link stays good until the configuration has one again.
+    work.population()?;
     let session = session.filter(|session| work.session(*session).is_ok());
     confirm(work, &link)?;
     work.set_fate(id, Fate::Used(now));

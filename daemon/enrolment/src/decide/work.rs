@@ -35,12 +35,15 @@ impl<'a> Work<'a> {
     pub fn settle(&mut self) {
         self.fit_population();
         let now = self.now();
-        let expired = matches!(self.next.stage, Stage::Proving)
-            && !self.next.newest(Purpose::Recovery).is_some_and(|link| link.live(now));
-        if expired {
-            self.next.stage = Stage::Address { proven: None };
-            self.record("link-expired", &[]);
+        let link = self.next.newest(Purpose::Recovery);
+        if !matches!(self.next.stage, Stage::Proving) || link.is_some_and(|link| link.live(now)) {
+            return;
         }
+        // It happened at the deadline, whoever notices when: the time without a change counts from there.
+        let since = link.map_or(now, |link| link.deadline).clamp(self.next.changed.min(now), now);
+        self.next.stage = Stage::Address { proven: None };
+        self.record("link-expired", &[]);
+        self.next.changed = since;
     }
 
     /// Leaves an audit record; every change of state has one.
@@ -79,7 +82,7 @@ impl<'a> Work<'a> {
     /// What a request is told that comes at the wrong step.
     pub fn out_of_order(&self) -> Refusal {
         match &self.next.stage {
-            Stage::Unseen => Refusal::SessionUnknown,
+            Stage::Unseen => Refusal::NotProvisional,
             Stage::Closed { why, at } => match why {
                 Closure::Withdrawn => Refusal::NotProvisional,
                 Closure::Locked => Refusal::AccountLocked,
