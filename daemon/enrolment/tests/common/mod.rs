@@ -1,5 +1,8 @@
 //! What the suites share: a campus, a person, and the means to ask. It must not know what the right answers are.
 
+pub mod person;
+pub mod scene;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::deadline::Validity;

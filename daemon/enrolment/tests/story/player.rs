@@ -12,7 +12,7 @@ use parvis_enrolment::link::Usable;
 use parvis_enrolment::policy::{Forwarding, Population};
 use parvis_enrolment::refusal::PasswordFault;
 use parvis_enrolment::{
-    Answer, Enrolment, Event, Id, Purpose, Request, Sighting, Standing, Step, decide, look,
+    Answer, Decision, Enrolment, Event, Id, Purpose, Refusal, Request, Sighting, Standing, Step, decide, look,
 };
 
 pub const POPULATIONS: [&str; 4] = ["staff", "visitor", "student", "guest"];
@@ -37,7 +37,7 @@ pub struct Player {
     pub lost: Vec<Population>,
     pub ledger: Ledger,
     /// What happened, for the failure's text.
-    told: Vec<(Timestamp, Event, String)>,
+    told: Vec<(Timestamp, Event, Result<Decision, Refusal>)>,
 }
 
 /// Where the story went; or the invariant that did not hold, with the story.
@@ -73,7 +73,11 @@ impl Player {
         let mut text = format!("{failure}\nthe story:\n");
         for (now, event, outcome) in &self.told {
             let here = now.to_zoned(self.world.policy.zone.clone());
-            writeln!(text, "  {here}  {event:?}\n      -> {outcome}").expect("a String takes all");
+            let told = match outcome {
+                Ok(decision) => format!("{:?} {:?}", decision.answer, decision.effects),
+                Err(refusal) => format!("refused: {refusal:?}"),
+            };
+            writeln!(text, "  {here}  {event:?}\n      -> {told}").expect("a String takes all");
         }
         write!(text, "the state: {:#?}", self.world.enrolment).expect("a String takes all");
         text
@@ -85,11 +89,7 @@ impl Player {
         let before = self.world.enrolment.clone();
         let policy = self.world.policy.clone();
         let outcome = decide(&before, event.clone(), &policy, &moment);
-        let told = match &outcome {
-            Ok(decision) => format!("{:?} {:?}", decision.answer, decision.effects),
-            Err(refusal) => format!("{refusal:?}"),
-        };
-        self.told.push((moment.now, event.clone(), told));
+        self.told.push((moment.now, event.clone(), outcome.clone()));
         if outcome != decide(&before, event.clone(), &policy, &moment) {
             return Err("the same input gave another output".to_owned());
         }
