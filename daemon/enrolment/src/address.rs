@@ -98,7 +98,8 @@ fn ascii_domain(domain: &str) -> Option<String> {
 /// Characters that a reader cannot see and that have no business in an address or a login.
 pub fn invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}'
+            | '\u{ad}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

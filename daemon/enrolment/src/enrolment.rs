@@ -1,5 +1,6 @@
 //! The state of one person's enrolment. What it *is*; what may happen to it is `decide`'s business.
 
+use crate::event::Standing;
 use crate::link::{Id, Link, Purpose};
 use crate::policy::{Forwarding, Policy, Population};
 use crate::session::{Session, Ticket};
@@ -32,7 +33,10 @@ pub struct Enrolment {
     /// Whether this round's invitation was decided upon: nobody is invited twice.
     #[serde(default)]
     pub invited: bool,
-    /// When the state last changed by more than a session's use.
+    /// What the directory was last seen to say; `None` before the first round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+    /// When the state last changed by more than a session's use or a look at the directory.
     pub changed: Timestamp,
 }
 
@@ -56,9 +60,22 @@ pub struct Profile {
     /// The population's name, by the configuration's filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub population: Option<String>,
-    /// The configured marker attribute, whose change begins a new round.
+    /// The configured marker attribute, whose change begins a new round. `None` where none is configured, and an
+    /// empty text where the entry has none: that somebody begins to configure one is no change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
+}
+
+/// What the directory was last seen to say of the entry, to tell a late event from a new one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The newest stamp that was seen, or that our own write left.
+    pub stamp: String,
+    /// What it said last; `None`: the entry was not there.
+    pub standing: Option<Standing>,
+    /// Whether the entry was seen as active since this round began.
+    #[serde(default)]
+    pub active: bool,
 }
 
 /// How far a person is. Each stage owns what is known there and nowhere else.
@@ -213,6 +230,7 @@ impl Enrolment {
             sessions: Vec::new(),
             tickets: Vec::new(),
             invited: false,
+            seen: None,
             changed: now,
         }
     }
@@ -242,16 +260,20 @@ impl Enrolment {
         if forwarding != Forwarding::Off {
             path.push(Step::Mail);
         }
-        if self.links.iter().any(|link| link.purpose == Purpose::Forward && link.round == self.round)
-            && self
-                .answers()
-                .and_then(|answers| answers.mail.as_ref())
-                .is_some_and(|mail| mail.forward.is_some())
-        {
+        if forwarding != Forwarding::Off && self.forward_link() {
             path.push(Step::ForwardLink);
         }
         path.extend([Step::Password, Step::Done]);
         path
+    }
+
+    /// Whether the chosen forwarding address needs a link of its own, or needed one.
+    fn forward_link(&self) -> bool {
+        let chosen = self.answers().and_then(|answers| answers.mail.as_ref()?.forward.as_ref());
+        chosen.is_some_and(|chosen| {
+            chosen.confirmed.is_none()
+                || self.newest(Purpose::Forward).is_some_and(|link| link.address == chosen.address)
+        })
     }
 
     /// The answers so far, at any stage that has some.

@@ -22,7 +22,8 @@ pub struct Moment {
 pub enum Event {
     /// The entry was read, or the watch saw it.
     Sighted(Sighting),
-    /// The entry is no longer in the directory.
+    /// The entry is no longer in the directory. During step 9 the write's outcome decides, because to a watch that
+    /// sees provisional entries alone our own write looks like this.
     Gone,
     /// A person, through a login page, asks.
     Asked(Request),
@@ -41,7 +42,8 @@ pub enum Event {
 }
 
 /// What the directory's state filters say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// To be activated.
     Provisional,
@@ -58,7 +60,8 @@ pub enum Standing {
 pub struct Sighting {
     /// Provisional, active, locked, or none of these.
     pub standing: Standing,
-    /// Grows with every write to the entry.
+    /// Grows with every write to the entry (entryCSN, modifyTimestamp, uSNChanged): compared as a number where it is
+    /// one, else as text.
     pub stamp: String,
     /// Who it is.
     pub profile: Profile,
@@ -173,13 +176,16 @@ pub enum WriteOutcome {
     NotDone(String),
 }
 
-/// What the entry says after a write of unknown outcome.
+/// What the entry says after a write of unknown outcome. Only to be reported once nothing of ours can still write:
+/// a write that lands after [`Recovery::NotDone`] would look like somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovery {
     /// The entry is active: it was done.
     Active(Option<String>),
     /// Unchanged, or changed by somebody else: it was not done.
     NotDone,
+    /// There is no entry any more.
+    Gone,
 }
 
 /// What the caller is told besides the state itself.

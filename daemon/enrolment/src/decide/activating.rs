@@ -1,8 +1,8 @@
 //! Step 9: the one request that waits for the directory, and what comes back of it.
 
 use super::work::Work;
-use crate::enrolment::{Answers, Attempt, Stage, Step};
-use crate::event::{Answer, MailKind, Recovery, WriteOutcome};
+use crate::enrolment::{Answers, Attempt, Closure, Stage, Step};
+use crate::event::{Answer, MailKind, Recovery, Standing, WriteOutcome};
 use crate::link::{Fate, Id};
 use crate::refusal::{PasswordFault, Refusal};
 use jiff::Timestamp;
@@ -38,6 +38,7 @@ pub(super) fn password(
     if let Some(fault) = fault {
         return Err(Refusal::Password(fault));
     }
+    work.note_seen(&attempt.stamp, Some(Standing::Provisional));
     work.next.stage = Stage::Activating { answers, attempt };
     work.record("activating", &[]);
     Ok(Answer::Write)
@@ -50,12 +51,12 @@ pub(super) fn written(work: &mut Work, outcome: WriteOutcome) -> Answer {
     match outcome {
         WriteOutcome::Applied(stamp) => finish(work, answers, stamp),
         WriteOutcome::PasswordRefused(fault) => {
-            work.next.stage = Stage::Choosing(answers);
             work.record("password-refused", &[("rule", rule(fault))]);
+            go_back(work, answers);
         }
         WriteOutcome::NotDone(why) => {
-            work.next.stage = Stage::Choosing(answers);
             work.record("activation-failed", &[("why", &why)]);
+            go_back(work, answers);
         }
     }
     Answer::State
@@ -68,11 +69,24 @@ pub(super) fn recovered(work: &mut Work, recovery: Recovery) -> Answer {
     match recovery {
         Recovery::Active(stamp) => finish(work, answers, stamp),
         Recovery::NotDone => {
-            work.next.stage = Stage::Choosing(answers);
             work.record("activation-failed", &[("why", "it was interrupted before the directory changed")]);
+            go_back(work, answers);
         }
+        Recovery::Gone => work.close(Closure::Gone),
     }
     Answer::State
+}
+
+/// Step 9 again, unless the directory said meanwhile that there is nothing left to do: while we wrote, that waited.
+fn go_back(work: &mut Work, answers: Answers) {
+    let said = work.next.seen.as_ref().map_or(Some(Standing::Provisional), |seen| seen.standing);
+    work.next.stage = Stage::Choosing(answers);
+    match said {
+        Some(Standing::Provisional | Standing::Active) => {}
+        Some(Standing::Locked) => work.close(Closure::Locked),
+        Some(Standing::Other) => work.close(Closure::Withdrawn),
+        None => work.close(Closure::Gone),
+    }
 }
 
 /// Step 10.
@@ -81,6 +95,9 @@ pub(super) fn finish(work: &mut Work, answers: Answers, stamp: Option<String>) {
     work.end_links(None, Fate::Retired(now));
     work.next.tickets.clear();
     let to = answers.recovery.clone();
+    if let Some(stamp) = &stamp {
+        work.note_seen(stamp, Some(Standing::Active));
+    }
     work.next.stage = Stage::Done { answers, at: now, stamp, drift: None };
     let deadline = now.checked_add(work.policy.limits.notice).unwrap_or(Timestamp::MAX);
     work.order_mail(MailKind::Activated, None, &to, deadline);

@@ -37,6 +37,9 @@ pub(super) fn enter(work: &mut Work, ticket: Id) -> Result<Answer, Refusal> {
 /// `state`: where the person is; a mail that was refused for good is said as a refusal, because nothing else helps.
 pub(super) fn state(work: &mut Work, session: Id) -> Result<Answer, Refusal> {
     work.session(session)?;
+    if matches!(work.next.stage, Stage::Choosing(_)) {
+        work.population()?;
+    }
     let (purpose, field) = match work.next.stage {
         Stage::Proving => (Purpose::Recovery, Field::Address),
         Stage::Choosing(_) if work.next.step(work.policy) == Some(crate::Step::ForwardLink) => {

@@ -4,7 +4,7 @@ use super::proving::extend;
 use super::work::Work;
 use crate::enrolment::{Acceptance, Answers, Forward, MailAnswer, Stage};
 use crate::event::Answer;
-use crate::link::{Fate, Id, Purpose};
+use crate::link::{Delivery, Fate, Id, Purpose};
 use crate::policy::Forwarding;
 use crate::refusal::{Field, Refusal};
 
@@ -82,8 +82,11 @@ pub(super) fn mail(
     let waiting = forward.confirmed.is_none();
     let address = forward.address.clone();
     let now = work.now();
-    let on_its_way =
-        work.next.newest(Purpose::Forward).is_some_and(|link| link.live(now) && link.address == address);
+    let newest = work.next.newest(Purpose::Forward).filter(|link| link.address == address);
+    if waiting && newest.is_some_and(|link| matches!(link.delivery, Delivery::Refused(..))) {
+        return Err(Refusal::AddressRefused(Field::Forward));
+    }
+    let on_its_way = newest.is_some_and(|link| link.live(now));
     if waiting && !on_its_way {
         work.not_too_often()?;
         work.send_link(Purpose::Forward, &address);
@@ -104,12 +107,12 @@ fn forward_to(work: &Work, answers: &Answers, text: &str) -> Result<Forward, Ref
         return Err(Refusal::ForwardLoop);
     }
     let address = work.outside(Field::Forward, text)?;
-    if address.same_as(&answers.recovery) {
-        return Ok(Forward { address: answers.recovery.clone(), confirmed: Some(work.now()) });
-    }
     let before = answers.mail.as_ref().and_then(|mail| mail.forward.as_ref());
     Ok(match before.filter(|before| address.same_as(&before.address)) {
         Some(before) => before.clone(),
+        None if address.same_as(&answers.recovery) => {
+            Forward { address: answers.recovery.clone(), confirmed: Some(work.now()) }
+        }
         None => Forward { address: address.to_string(), confirmed: None },
     })
 }
@@ -130,9 +133,9 @@ fn set_mail(work: &mut Work, mail: MailAnswer) {
 
 /// The answers, where there are some to change.
 fn choices<'w>(work: &'w mut Work) -> Result<&'w mut Answers, Refusal> {
-    let refusal = work.out_of_order();
+    let (refusal, people) = (work.out_of_order(), work.population().map(|_| ()));
     match &mut work.next.stage {
-        Stage::Choosing(answers) => Ok(answers),
+        Stage::Choosing(answers) => people.map(|()| answers),
         Stage::Unseen
         | Stage::Address { .. }
         | Stage::Proving

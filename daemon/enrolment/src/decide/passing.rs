@@ -22,10 +22,13 @@ pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer 
         Delivery::Deferred(_, why) | Delivery::Refused(_, why) => why.clone(),
         Delivery::Queued | Delivery::Sent(_) => String::new(),
     };
-    let mut purpose = "notice";
+    let mut purpose = "other";
     for link in work.next.links.iter_mut().filter(|link| link.mail == mail) {
-        link.delivery = delivery.clone();
         purpose = name(link.purpose);
+        // A bounce may be told before the word that the mail was handed over; it is the last word.
+        if !matches!(link.delivery, Delivery::Refused(..)) {
+            link.delivery = delivery.clone();
+        }
     }
     if why.is_empty() {
         work.record(what, &[("purpose", purpose)]);

@@ -20,8 +20,7 @@ pub(super) fn recovery_address(work: &mut Work, session: Id, text: &str) -> Resu
     };
     work.population()?;
     let address = work.outside(Field::Address, text)?;
-    if kept.is_some_and(|proven| address.same_as(&proven)) {
-        let recovery = address.to_string();
+    if let Some(recovery) = kept.filter(|proven| address.same_as(proven)) {
         work.record("address-kept", &[("address", &recovery)]);
         work.next.stage = Stage::Choosing(Answers::under(recovery));
         return Ok(Answer::State);
@@ -55,6 +54,8 @@ pub(super) fn redeem(work: &mut Work, id: Id, session: Option<Id>) -> Result<Ans
         Usable::Superseded(at) => return Err(Refusal::LinkSuperseded(at)),
         Usable::Used(at) => return Err(Refusal::LinkUsed(at)),
     }
+    // Without a population there is no step to go to: the link stays good until the configuration has one again.
+    work.population()?;
     let session = session.filter(|session| work.session(*session).is_ok());
     confirm(work, &link)?;
     work.set_fate(id, Fate::Used(now));

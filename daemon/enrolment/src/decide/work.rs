@@ -1,8 +1,8 @@
 //! A decision in the making: the state to come, the effects so far, and the moves that several requests share.
 
 use crate::address::Address;
-use crate::enrolment::{Closure, Enrolment, Stage, Step};
-use crate::event::{Answer, Effect, Fact, MailKind, MailOrder, Moment};
+use crate::enrolment::{Answers, Closure, Enrolment, Seen, Stage, Step};
+use crate::event::{Answer, Effect, Fact, MailKind, MailOrder, Moment, Standing};
 use crate::link::{Delivery, Fate, Id, Link, Purpose};
 use crate::policy::{Forwarding, Policy, Population};
 use crate::refusal::{Field, Refusal};
@@ -30,15 +30,20 @@ impl<'a> Work<'a> {
         self.moment.now
     }
 
-    /// A recovery link that has expired means step 3 again, whoever looks.
+    /// What follows from time and configuration alone: a recovery link that has expired means step 3 again, whoever
+    /// looks, and what the population may not choose any more is not chosen.
     pub fn settle(&mut self) {
+        self.fit_population();
         let now = self.now();
-        let expired = matches!(self.next.stage, Stage::Proving)
-            && !self.next.newest(Purpose::Recovery).is_some_and(|link| link.live(now));
-        if expired {
-            self.next.stage = Stage::Address { proven: None };
-            self.record("link-expired", &[]);
+        let link = self.next.newest(Purpose::Recovery);
+        if !matches!(self.next.stage, Stage::Proving) || link.is_some_and(|link| link.live(now)) {
+            return;
         }
+        // It happened at the deadline, whoever notices when: the time without a change counts from there.
+        let since = link.map_or(now, |link| link.deadline).clamp(self.next.changed.min(now), now);
+        self.next.stage = Stage::Address { proven: None };
+        self.record("link-expired", &[]);
+        self.next.changed = since;
     }
 
     /// Leaves an audit record; every change of state has one.
@@ -48,6 +53,28 @@ impl<'a> Work<'a> {
         self.next.changed = self.now();
     }
 
+    /// Notes what the directory says; never that it is older than it was.
+    pub fn note_seen(&mut self, stamp: &str, standing: Option<Standing>) {
+        let before = self.next.seen.take();
+        let active =
+            standing == Some(Standing::Active) || before.as_ref().is_some_and(|before| before.active);
+        let stamp = match before {
+            Some(before) if newer(&before.stamp, stamp) => before.stamp,
+            Some(_) | None => stamp.to_owned(),
+        };
+        self.next.seen = Some(Seen { stamp, standing, active });
+    }
+
+    /// Whether that stamp is newer than all that was seen.
+    pub fn seen_before(&self, stamp: &str) -> bool {
+        self.next.seen.as_ref().is_none_or(|seen| newer(stamp, &seen.stamp))
+    }
+
+    /// Whether something newer than that stamp was seen.
+    pub fn seen_after(&self, stamp: &str) -> bool {
+        self.next.seen.as_ref().is_some_and(|seen| newer(&seen.stamp, stamp))
+    }
+
     pub fn population(&self) -> Result<&'a Population, Refusal> {
         self.next.population(self.policy).ok_or(Refusal::NoPopulation)
     }
@@ -55,7 +82,7 @@ impl<'a> Work<'a> {
     /// What a request is told that comes at the wrong step.
     pub fn out_of_order(&self) -> Refusal {
         match &self.next.stage {
-            Stage::Unseen => Refusal::SessionUnknown,
+            Stage::Unseen => Refusal::NotProvisional,
             Stage::Closed { why, at } => match why {
                 Closure::Withdrawn => Refusal::NotProvisional,
                 Closure::Locked => Refusal::AccountLocked,
@@ -247,13 +274,30 @@ impl<'a> Work<'a> {
         self.record("closed", &[("reason", reason)]);
     }
 
-    /// What was answered that the person's population does not have is dropped.
+    /// What was answered that the person's population does not have is dropped. A population that the configuration
+    /// has no more decides nothing: the answers wait for it to come back.
     pub fn fit_population(&mut self) {
-        let forwarding = self.next.population(self.policy).map(|people| people.forwarding);
-        let Stage::Choosing(answers) = &mut self.next.stage else { return };
-        if forwarding == Some(Forwarding::Off) && answers.mail.take().is_some() {
+        let Some(people) = self.next.population(self.policy).cloned() else { return };
+        let Stage::Choosing(Answers { mail: answer, .. }) = &mut self.next.stage else { return };
+        let Some(mail) = answer else { return };
+        let keep_copy = people.mailbox && (mail.keep_copy || mail.forward.is_none());
+        if people.forwarding == Forwarding::Off {
+            *answer = None;
             let now = self.now();
             self.end_links(Some(Purpose::Forward), Fate::Retired(now));
+            self.record("mail-dropped", &[]);
+        } else if mail.keep_copy != keep_copy {
+            mail.keep_copy = keep_copy;
+            self.record("copy-changed", &[("keep-copy", if keep_copy { "yes" } else { "no" })]);
+        }
+    }
+
+    /// A mailbox that was not there when the person answered keeps a copy, as the page would have offered.
+    pub fn keep_copy(&mut self) {
+        let Stage::Choosing(Answers { mail: Some(mail), .. }) = &mut self.next.stage else { return };
+        if !mail.keep_copy {
+            mail.keep_copy = true;
+            self.record("copy-changed", &[("keep-copy", "yes")]);
         }
     }
 
@@ -265,6 +309,16 @@ impl<'a> Work<'a> {
         }
         Ok(address)
     }
+}
+
+/// Whether a stamp is of a later write than another. A `uSNChanged` is a number; the others sort as texts.
+pub(super) fn newer(stamp: &str, than: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if number(stamp) && number(than) {
+        let (stamp, than) = (stamp.trim_start_matches('0'), than.trim_start_matches('0'));
+        return (stamp.len(), stamp) > (than.len(), than);
+    }
+    stamp > than
 }
 
 fn kind(purpose: Purpose) -> MailKind {
