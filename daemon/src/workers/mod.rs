@@ -1,6 +1,6 @@
 //! The workers: they carry out what was committed. Today that is mail; a directory write waits for its person.
 
-mod post;
+pub mod post;
 mod outbox;
 
 pub use outbox::{Outbox, deliver};
