@@ -1,3 +1,5 @@
 //! parvisctl.
 /// Runs the command line.
-pub fn run() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+pub fn run() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

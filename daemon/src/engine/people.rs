@@ -47,6 +47,7 @@ fn clean(text: &str) -> String {
 
 /// The first of our languages in a `preferredLanguage` (RFC 2798, an Accept-Language value) or a locale.
 pub fn locale(text: &str) -> Option<String> {
-    let mut tags = text.split([',', ';', ' ', ':']).map(|tag| tag.get(..2).unwrap_or_default().to_ascii_lowercase());
+    let mut tags =
+        text.split([',', ';', ' ', ':']).map(|tag| tag.get(..2).unwrap_or_default().to_ascii_lowercase());
     tags.find(|tag| LOCALES.contains(&tag.as_str()))
 }

@@ -46,7 +46,8 @@ impl Board {
             State::Working | State::Idle => tracing::info!(part = name, "{detail}"),
             State::Degraded | State::Down => tracing::warn!(part = name, "{detail}"),
         }
-        let since = before.filter(|before| before.state == state).map_or_else(clock::now, |before| before.since);
+        let since =
+            before.filter(|before| before.state == state).map_or_else(clock::now, |before| before.since);
         parts.insert(name, Part { state, since, detail: detail.to_owned() });
         drop(parts);
         self.changed.notify_one();
