@@ -126,8 +126,13 @@ impl Postfix {
 
     fn launch(&mut self) -> Result<()> {
         let output = std::fs::File::create(self.place.join("start.log"))?;
-        let mut command = run::leashed(&program("postfix")?);
-        command.arg("-c").arg(self.place.join("conf")).arg("start-fg");
+        // Not `postfix start-fg`: its master is a grandchild, which neither our signals nor the leash would reach.
+        let conf = self.place.join("conf");
+        let conf = conf.to_str().context("the directory's name is not UTF-8")?;
+        run::expect(&program("postfix")?, &["-c", conf, "check"], b"")
+            .context("failed to prepare Postfix")?;
+        let mut command = run::leashed(&master()?);
+        command.args(["-c", conf, "-s"]);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let running = run::start("postfix", command)?;
         let port = self.smtp.number();
@@ -209,6 +214,11 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 ";
+
+fn master() -> Result<PathBuf> {
+    let asked = run::expect(&program("postconf")?, &["-d", "-h", "daemon_directory"], b"")?;
+    Ok(Path::new(asked.trim()).join("master"))
+}
 
 fn greets(port: u16) -> bool {
     let greeting = || -> std::io::Result<String> {
