@@ -1,9 +1,11 @@
 //! What is not an answer: the exit code, the words, and the time it takes.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, nowhere};
@@ -53,6 +55,27 @@ fn a_daemon_that_drips() {
         }
     });
     fails(&daemon, 69, "unavailable", true);
+}
+
+#[test]
+fn a_daemon_whose_backlog_is_full() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hook.sock");
+    let address = UnixAddr::new(&path).expect("a short path");
+    let make = || {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("a socket")
+    };
+    let listener = make();
+    bind(listener.as_raw_fd(), &address).expect("a path that is free");
+    listen(&listener, Backlog::new(0).expect("none")).expect("a listener");
+    let mut waiting = vec![make()];
+    while waiting.last().is_some_and(|last| connect(last.as_raw_fd(), &address).is_ok()) {
+        waiting.push(make());
+    }
+    let ended = run(&path, &["check", "--timeout", "400ms"], INPUT);
+    assert_eq!(ended.code, 69, "{ended:?}");
+    assert!(ended.elapsed > TIMEOUT * 9 / 10 && ended.elapsed < TIMEOUT + MARGIN, "{ended:?}");
 }
 
 #[test]
