@@ -57,7 +57,7 @@ impl Templates {
         {
             return Err(RenderError::Link);
         }
-        let values = values.cleaned();
+        let values = for_mail(name, values);
         let mut fault = self.fault_at_load(name, locale);
         if let Some(own) = &self.own {
             match render_with(own, name, locale, &values) {
@@ -80,7 +80,7 @@ impl Templates {
         if let Some(own) = &self.own {
             for (name, locale) in every_mail() {
                 for values in [Values::sample(locale, true), Values::sample(locale, false)] {
-                    if let Err(e) = render_with(own, name, locale, &values.cleaned()) {
+                    if let Err(e) = render_with(own, name, locale, &for_mail(name, &values)) {
                         faults.push(e.into_fault(&self.folder));
                     }
                 }
@@ -323,6 +323,12 @@ impl From<&minijinja::Error> for Fault {
 
 fn in_use(fault: &TemplateFault) -> String {
     format!("{fault} (the shipped text was sent)")
+}
+
+/// The values as they may be printed; a mail that is about no link gets none.
+fn for_mail(name: MailName, values: &Values) -> Values {
+    let values = values.cleaned();
+    Values { link: values.link.filter(|_| name.has_link()), ..values }
 }
 
 fn render_with(
