@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::ber::{self, SyncEntryState, SyncInfo};
 use super::handle::backoff;
 use super::link::{Fault, Link, refusal, within};
+use super::relay::Credits;
 use super::settings::Prepared;
 use super::{Entry, EntryUuid, Outside};
 
@@ -125,8 +126,8 @@ async fn session(
     place: &mut Place,
     sink: &mpsc::Sender<Sighting>,
 ) -> End {
-    let link = match Link::establish(prepared, server).await {
-        Ok(link) => link,
+    let (link, credits) = match Link::establish_relayed(prepared, server).await {
+        Ok(made) => made,
         Err(fault) => {
             let uri = prepared.settings.uris.get(server).map(String::as_str).unwrap_or_default();
             return End::Again(format!("{uri}: {}", fault.words()));
@@ -139,7 +140,7 @@ async fn session(
     let resumed = place.cookie.is_some();
     let refresh = Refresh { resumed, over: false, present: !resumed, named: HashSet::new() };
     let mut told = Teller { place, refresh, sink };
-    follow(prepared, &link, &mut stream, &mut told).await
+    follow(prepared, &link, &credits, &mut stream, &mut told).await
 }
 
 type Stream<'a> = SearchStream<'a, String, Arc<[String]>>;
@@ -157,7 +158,13 @@ async fn begin<'a>(prepared: &Prepared, link: &Link, cookie: Option<Vec<u8>>) ->
 type Beat<'a> = Pin<Box<dyn Future<Output = Result<String, Fault>> + Send + 'a>>;
 
 /// Tell what comes until the session ends, asking for a sign of life whenever it is quiet.
-async fn follow(prepared: &Prepared, link: &Link, stream: &mut Stream<'_>, told: &mut Teller<'_>) -> End {
+async fn follow(
+    prepared: &Prepared,
+    link: &Link,
+    credits: &Credits,
+    stream: &mut Stream<'_>,
+    told: &mut Teller<'_>,
+) -> End {
     let waits = &prepared.settings.timeouts;
     let mut quiet_until = Instant::now() + waits.heartbeat;
     let mut beat: OptionFuture<Beat<'_>> = None.into();
@@ -174,6 +181,7 @@ async fn follow(prepared: &Prepared, link: &Link, stream: &mut Stream<'_>, told:
                 if let Err(fault) = answer {
                     return End::Again(format!("{}: {}", link.place, fault.words()));
                 }
+                credits.give_back();
                 (beating, beat) = (false, None.into());
                 quiet_until = Instant::now() + waits.heartbeat;
                 continue;
@@ -185,10 +193,18 @@ async fn follow(prepared: &Prepared, link: &Link, stream: &mut Stream<'_>, told:
             }
         };
         match item {
-            Ok(Some(item)) => match told.item(&item).await {
-                Ok(()) => quiet_until = Instant::now() + waits.heartbeat,
-                Err(end) => return end,
-            },
+            Ok(Some(item)) => {
+                // This is a sign of life; the one that was asked for will come, and nobody will count it.
+                if std::mem::replace(&mut beating, false) {
+                    beat = None.into();
+                    credits.give_back();
+                }
+                if let Err(end) = told.item(&item).await {
+                    return end;
+                }
+                credits.give_back();
+                quiet_until = Instant::now() + waits.heartbeat;
+            }
             Ok(None) => return ended(link, stream, told).await,
             Err(error) => {
                 let words = within(waits.operation, async { Err::<(), _>(error) }).await;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use parvisd::directory::{
     Bind, Directory, DirectoryHealth, Outside, PasswordWrite, Prepared, Settings, Timeouts,
@@ -110,9 +111,13 @@ impl Slapd {
         self.dir.path().join(name)
     }
 
+    /// Send a signal; once this returns from a stop, all of it stands still.
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.as_ref().expect("slapd runs").id();
-        kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
+        let id = Pid::from_raw(i32::try_from(self.child.as_ref().expect("slapd runs").id()).unwrap());
+        kill(id, signal).unwrap();
+        if signal == Signal::SIGSTOP {
+            waitpid(id, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        }
     }
 
     /// End it as asked, and wait for it.
