@@ -79,7 +79,14 @@ pub enum ApplyError {
 struct Target<'a> {
     link: &'a Link,
     learnt: &'a Learnt,
-    limit: Duration,
+    until: Instant,
+}
+
+impl Target<'_> {
+    /// What is left of the time for all of it.
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
 }
 
 impl Directory {
@@ -98,8 +105,11 @@ impl Directory {
         if password.expose_secret().is_empty() {
             return Err(ApplyError::Password(PasswordFault::TooShort));
         }
-        let limit = self.inner.prepared.settings.timeouts.operation;
-        let (slot, link) = self.link(Instant::now() + limit).await.map_err(|error| match error {
+        // One operation's time for each that is needed; looking beforehand and reading afterwards are within it.
+        let write = self.password_write();
+        let operations = if write == PasswordWrite::InModify { 1 } else { 2 };
+        let until = Instant::now() + self.inner.prepared.settings.timeouts.operation * operations;
+        let (slot, link) = self.link(until).await.map_err(|error| match error {
             DirectoryError::Unavailable(why) => ApplyError::Unavailable(why),
             DirectoryError::Refused { code, text } => ApplyError::Refused { code, text },
         })?;
@@ -108,8 +118,8 @@ impl Directory {
             return Err(ApplyError::Refused { code: 13, text });
         }
         let learnt = self.learnt();
-        let target = Target { link: &link, learnt: &learnt, limit };
-        let applied = match self.password_write() {
+        let target = Target { link: &link, learnt: &learnt, until };
+        let applied = match write {
             PasswordWrite::InModify => self.modify(&target, plan, Some(password)).await,
             PasswordWrite::Extended => self.extended(&target, plan, password).await,
         };
@@ -144,7 +154,7 @@ impl Directory {
         let mut ldap = target.link.ldap();
         ldap.with_controls(self.controls(target.learnt));
         let request = ldap.modify(&plan.dn, modifications(plan, password));
-        let result = within(target.limit, request).await.map_err(|fault| unsettled(&fault))?;
+        let result = within(target.left(), request).await.map_err(|fault| unsettled(&fault))?;
         if result.rc != 0 {
             return Err(refused(&result));
         }
@@ -175,7 +185,8 @@ impl Directory {
         ldap.with_controls(vec![bare_control(PASSWORD_POLICY)]);
         let new_pass = Some(password.expose_secret());
         let request = PasswordModify { user_id: Some(&plan.dn), old_pass: None, new_pass };
-        let answer = within(target.limit, ldap.extended(request)).await.map_err(|fault| unsettled(&fault))?;
+        let answer =
+            within(target.left(), ldap.extended(request)).await.map_err(|fault| unsettled(&fault))?;
         if answer.1.rc != 0 {
             return Err(refused(&answer.1));
         }
@@ -211,7 +222,7 @@ impl Directory {
     async fn stamp(&self, target: &Target<'_>, dn: &str) -> Option<String> {
         let attributes: Arc<[String]> = ["entryCSN", "modifyTimestamp"].map(str::to_owned).into();
         let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
-        let answer = link::search(target.link.ldap(), &query, target.limit).await.ok()?;
+        let answer = link::search(target.link.ldap(), &query, target.left()).await.ok()?;
         let (_, read) = ber::attributes(answer.entries.first()?)?;
         Some(ber::stamp(&read)).filter(|stamp| !stamp.is_empty())
     }
