@@ -14,7 +14,7 @@ use super::ber::{self, PASSWORD_POLICY};
 use super::facts;
 use super::link::{self, Answer, Capabilities, Fault, Link, Query, refusal, search, within};
 use super::schema::Schema;
-use super::settings::{PasswordWrite, Prepared};
+use super::settings::{ALWAYS, PasswordWrite, Prepared};
 
 /// How a finding stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -379,5 +379,5 @@ impl Look<'_> {
 const SYNC_DONE: &str = "1.3.6.1.4.1.4203.1.9.1.3";
 
 fn is_unknown(schema: &Schema, name: &str) -> bool {
-    !matches!(name, "*" | "+" | "1.1") && !schema.knows(name)
+    !matches!(name, "*" | "+" | "1.1") && !ALWAYS.contains(&name) && !schema.knows(name)
 }

@@ -169,8 +169,9 @@ pub struct Prepared {
     pub(super) attributes: Arc<[String]>,
 }
 
-/// Read in any case: who it is, and when it changed.
-const ALWAYS: [&str; 4] = ["objectClass", "entryUUID", "entryCSN", "modifyTimestamp"];
+/// Read in any case: who it is, when it changed, and when its password did.
+pub(super) const ALWAYS: [&str; 5] =
+    ["objectClass", "entryUUID", "entryCSN", "modifyTimestamp", "pwdChangedTime"];
 
 impl Settings {
     /// Check everything that can be checked without a server, and say all that is wrong.

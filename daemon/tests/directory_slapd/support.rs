@@ -32,11 +32,20 @@ pub struct Options {
     pub open_config: bool,
     pub tls: bool,
     pub session_log: usize,
+    /// Give the service OpenLDAP's `manage`, as some sites do.
+    pub manage: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { hashes: true, policy: true, open_config: false, tls: false, session_log: 1000 }
+        Options {
+            hashes: true,
+            policy: true,
+            open_config: false,
+            tls: false,
+            session_log: 1000,
+            manage: false,
+        }
     }
 }
 
@@ -308,6 +317,7 @@ fn configuration(dir: &Path, options: Options) -> String {
         "TLSCACertificateFile {at}/ca.pem\nTLSCertificateFile {at}/server.pem\nTLSCertificateKeyFile {at}/server.key\n"
     );
     let config_reader = on(options.open_config, format!("by dn.exact=\"{SERVICE}\" read"));
+    let right = if options.manage { "manage" } else { "write" };
     let hash = on(options.hashes, "ppolicy_hash_cleartext\n".to_owned());
     let policy = format!("overlay ppolicy\nppolicy_default cn=default,ou=policies,{BASE}\n{hash}");
     write!(
@@ -333,9 +343,9 @@ maxsize 1073741824
 dbnosync
 index objectClass,uid,entryUUID,entryCSN eq
 limits dn.exact=\"{SERVICE}\" size=unlimited time=unlimited
-access to attrs=userPassword by dn.exact=\"{SERVICE}\" write by self write by anonymous auth by * none
+access to attrs=userPassword by dn.exact=\"{SERVICE}\" {right} by self write by anonymous auth by * none
 access to attrs=employeeType by dn.exact=\"{SERVICE}\" read by * none
-access to * by dn.exact=\"{SERVICE}\" write by dn.exact=gidNumber=0+uidNumber=0,cn=peercred,cn=external,cn=auth write by self read by * none
+access to * by dn.exact=\"{SERVICE}\" {right} by dn.exact=gidNumber=0+uidNumber=0,cn=peercred,cn=external,cn=auth write by self read by * none
 {}overlay syncprov
 syncprov-checkpoint 1000 5
 syncprov-sessionlog {}

@@ -51,8 +51,7 @@ impl Look<'_> {
             self.warn(what, "RFC 3062", "reset the password of the test entry by hand");
         }
         if skipped {
-            let action =
-                "check that the policy applies to the entry, and that the service is not the database's root";
+            let action = "check that the policy applies to the entry, and that the service is neither root nor has `manage`: write is enough";
             self.fail(
                 format!("the server accepted a password of one letter on {entry}"),
                 "the password policy",
