@@ -206,6 +206,18 @@ async fn a_service_that_counts_as_an_administrator_leaves_no_reset_mark() {
 }
 
 #[tokio::test]
+async fn a_state_filter_may_name_what_the_server_does_not_know() {
+    let slapd = Slapd::start(Options { policy: false, ..Options::default() }, &newcomer());
+    let locked = "(|(supannRessourceEtat={COMPTE}S:*)(nsAccountLock=TRUE))".to_owned();
+    let attributes = vec!["supannRessourceEtatDate".to_owned()];
+    let settings = Settings { locked, attributes, password_write: None, ..slapd.settings() };
+    let directory = connected(settings).await;
+    directory.apply(&plan(&read(&directory).await), &NEW.into()).await.unwrap();
+    assert_eq!(directory.standing(&read(&directory).await), Standing::Active);
+    assert!(hashed(&slapd.show(&dn("jdupont"))), "RFC 3062 hashes without a policy, too");
+}
+
+#[tokio::test]
 async fn what_was_interrupted_after_the_password_is_finished_without_it() {
     let (slapd, directory) = stand(Options::default(), Some(PasswordWrite::Extended)).await;
     let before = read(&directory).await;
