@@ -42,14 +42,7 @@ impl Look<'_> {
             _ => None,
         };
         let skipped = self.skipped(link, entry).await?;
-        // Whatever was left behind is replaced by a hash that nobody knows.
-        let last = new();
-        let request = PasswordModify { user_id: Some(entry), old_pass: None, new_pass: Some(&last) };
-        let hashed = within(self.limit, ldap.extended(request)).await?;
-        if hashed.1.rc != 0 && clear != Some(false) {
-            let what = format!("{entry} keeps a password in clear text: {}", refusal(&hashed.1));
-            self.warn(what, "RFC 3062", "reset the password of the test entry by hand");
-        }
+        self.tidied(link, entry, &new(), clear).await?;
         if skipped {
             let action = "check that the policy applies to the entry, and that the service is neither root nor has `manage`: write is enough";
             self.fail(
@@ -61,6 +54,24 @@ impl Look<'_> {
             self.ok("the password policy applies to what the service writes".to_owned());
         }
         Ok(clear.map(|clear| !clear))
+    }
+
+    /// Whatever was left behind is replaced by a hash of a password that nobody knows.
+    async fn tidied(
+        &mut self,
+        link: &Link,
+        entry: &str,
+        last: &str,
+        clear: Option<bool>,
+    ) -> Result<(), Fault> {
+        let request = PasswordModify { user_id: Some(entry), old_pass: None, new_pass: Some(last) };
+        let mut ldap = link.ldap();
+        let hashed = within(self.limit, ldap.extended(request)).await?;
+        if hashed.1.rc != 0 && clear != Some(false) {
+            let what = format!("{entry} keeps a password in clear text: {}", refusal(&hashed.1));
+            self.warn(what, "RFC 3062", "reset the password of the test entry by hand");
+        }
+        Ok(())
     }
 
     async fn skipped(&self, link: &Link, entry: &str) -> Result<bool, Fault> {
