@@ -162,25 +162,6 @@ impl Directory {
         }
     }
 
-    /// Write a plan whose password is set already: the second half of [`PasswordWrite::Extended`], after a crash.
-    ///
-    /// # Errors
-    /// As [`Directory::apply`].
-    pub async fn apply_rest(&self, plan: &Plan) -> Result<Applied, ApplyError> {
-        let limit = self.inner.prepared.settings.timeouts.operation;
-        let (slot, link) = self.link(Instant::now() + limit).await.map_err(|error| match error {
-            DirectoryError::Unavailable(why) => ApplyError::Unavailable(why),
-            DirectoryError::Refused { code, text } => ApplyError::Refused { code, text },
-        })?;
-        let learnt = self.learnt();
-        let target = Target { link: &link, learnt: &learnt, limit };
-        let applied = self.modify(&target, plan, None).await;
-        if matches!(applied, Err(ApplyError::Unknown(_) | ApplyError::Unavailable(_))) {
-            self.suspect(slot);
-        }
-        applied
-    }
-
     async fn modify(
         &self,
         target: &Target<'_>,

@@ -101,7 +101,7 @@ async fn resolved(engine: &Engine, id: PersonId) -> bool {
     let Stage::Activating { attempt, .. } = &dossier.enrolment.stage else { return true };
     let entry = match engine.directory().read(EntryUuid(id.0)).await {
         Ok(Some(entry)) => entry,
-        Ok(None) => return act(engine, id, Event::Gone).await.is_ok(),
+        Ok(None) => return act(engine, id, Event::Recovered(Recovery::Gone)).await.is_ok(),
         Err(error) => {
             tracing::debug!(%error, "cannot look at the entry yet");
             return false;
@@ -128,7 +128,7 @@ async fn finish(engine: &Engine, id: PersonId, entry: &Entry, enrolment: &Enrolm
             return act(engine, id, Event::Written(WriteOutcome::NotDone(why))).await.is_ok();
         }
     };
-    match engine.directory().apply_rest(&plan).await {
+    match engine.directory().finish(&plan).await {
         Ok(applied) => act(engine, id, Event::Written(WriteOutcome::Applied(applied.stamp))).await.is_ok(),
         Err(error) => {
             tracing::warn!(login = %enrolment.profile.login, %error, "cannot finish the activation yet");

@@ -180,7 +180,7 @@ mod tests {
             assert_eq!(ours.open(Kind::Link, bad), None, "{bad}");
         }
         for at in 0..64 {
-            let mut bytes = text.clone().into_bytes();
+            let mut bytes = text.as_bytes().to_vec();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let other = String::from_utf8(bytes).unwrap();
             assert_eq!(ours.open(Kind::Link, &other), None, "character {at} changed");

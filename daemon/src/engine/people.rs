@@ -35,7 +35,8 @@ pub fn profile(settings: &Settings, directory: &Directory, entry: &Entry) -> Pro
         offered: text(&attributes.recovery),
         locale: entry.first(&attributes.locale).and_then(locale),
         population: directory.population(entry).map(str::to_owned),
-        marker: attributes.marker.as_deref().and_then(text),
+        // Absent is a value as well: a marker that appears begins a round.
+        marker: attributes.marker.as_deref().map(|name| text(name).unwrap_or_default()),
     }
 }
 

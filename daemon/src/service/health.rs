@@ -22,8 +22,11 @@ pub enum State {
 /// One part, how it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
+    /// How.
     pub state: State,
+    /// Since when it is so.
     pub since: Timestamp,
+    /// In words.
     pub detail: String,
 }
 
