@@ -74,7 +74,8 @@ impl Dossier {
 
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a dossier has only texts, numbers and lists, which JSON always takes")
+        serde_json::to_vec(self)
+            .expect("a dossier has only texts, numbers and lists, which JSON always takes")
     }
 
     /// Reads a record.
@@ -106,7 +107,10 @@ impl Dossier {
 
 /// Facts that somebody may have to prove years later.
 fn proves(what: &str) -> bool {
-    matches!(what, "charter-accepted" | "listing-chosen" | "mail-chosen" | "link-used" | "activated" | "begun")
+    matches!(
+        what,
+        "charter-accepted" | "listing-chosen" | "mail-chosen" | "link-used" | "activated" | "begun"
+    )
 }
 
 /// The keys under which things are stored. Each begins with the letter of its kind.

@@ -1,4 +1,5 @@
 //! The conversation with a mail server, with one that behaves and with ones that do not.
+#![cfg(test)]
 
 #[path = "mail_support/peer.rs"]
 mod peer;
@@ -352,7 +353,7 @@ async fn pause(time: Duration) {
 
 #[tokio::test]
 async fn encrypted_by_starttls_and_from_the_first_byte() {
-    for (theirs, ours) in [(Tls::StartTls, Security::StartTls), (Tls::Implicit, Security::Tls)] {
+    for (theirs, ours) in [(Tls::Asked, Security::StartTls), (Tls::Implicit, Security::Tls)] {
         let peer = Peer::start(Setup { tls: theirs, ..Setup::default() }, vec![]).await;
         let with = |ca: Option<&str>, host: &str| RelaySettings {
             security: ours,
@@ -404,7 +405,7 @@ async fn starttls_that_breaks_never_falls_back_to_clear_text() {
         ("EHLO", Act::Flood(b"250-x\r\n".to_vec()), "later"),
     ] {
         let peer =
-            Peer::start(Setup { tls: Tls::StartTls, ..Setup::default() }, vec![(stage, act.clone())]).await;
+            Peer::start(Setup { tls: Tls::Asked, ..Setup::default() }, vec![(stage, act.clone())]).await;
         let error = attempt(trusting(&peer)).await.unwrap_err();
         assert_eq!(kind(&error), expect, "{stage} {act:?}: {error:?}");
         assert!(!peer.commands().iter().any(|command| command.starts_with("MAIL")));

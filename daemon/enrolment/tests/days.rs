@@ -103,6 +103,20 @@ fn nobody_is_thrown_out_of_a_form_at_midnight() {
 }
 
 #[test]
+fn a_page_that_waits_for_the_link_waits_as_long_as_the_link_lasts() {
+    let mut world = World::at("2026-09-01T08:00:00", "staff");
+    let session = world.sign_in().unwrap();
+    world.give(session, ADDRESS).unwrap();
+    let late = common::instant(&world.policy, "2026-09-01T23:40:00");
+    while world.now < late {
+        world.now += SignedDuration::from_mins(20);
+        assert_eq!(world.state(session), Ok(Some(Step::RecoveryLink)));
+    }
+    world.redeem(Purpose::Recovery, None).unwrap();
+    assert_eq!(world.state(session), Ok(Some(Step::Charter)));
+}
+
+#[test]
 fn a_session_ends_after_half_an_hour_and_the_letter_brings_it_back() {
     let (mut world, session) = World::proven("2026-09-01T10:00:00", "staff");
     world.until("2026-09-01T10:30:00");

@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use parvis_enrolment::event::{Recovery, WriteOutcome};
 use parvis_enrolment::refusal::PasswordFault;
 use parvis_enrolment::{
-    Answer, Closure, Effect, Event, MailKind, Purpose, Refusal, Request, Stage, Standing, Step, Wanted,
-    wanted,
+    Answer, Closure, Effect, Event, MailKind, Purpose, Refusal, Request, Sighting, Stage, Standing, Step,
+    Wanted, wanted,
 };
 
 // ── browsers, links and invitations ─────────────────────────────────────────────────────────────────────────────
@@ -220,8 +220,11 @@ fn a_memory_of_an_earlier_round_activates_nobody() {
     world.ask(Request::Listing { session, listed: Some(false) }).unwrap();
     world.mail(session, None).unwrap();
     assert_eq!(world.password(session), Ok(Answer::Write));
-    world.tell(Event::Sighted(first)).unwrap();
-    assert!(matches!(world.enrolment.stage, Stage::Activating { .. }), "late, while it is written");
+    for in_person in [false, true] {
+        world.tell(Event::Sighted(Sighting { in_person, ..first.clone() })).unwrap();
+        let writing = matches!(world.enrolment.stage, Stage::Activating { .. });
+        assert!(writing, "late while it is written, or from a replica that lags");
+    }
 }
 
 // ── the directory ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -41,7 +41,8 @@ pub fn verify(store: &dyn Store, chain: &Chain, wanted: Option<&str>) -> Result<
             }
             let expected = chain.link(&previous, linked.number, &linked.body);
             if expected != linked.link {
-                faults.push(format!("record {number} was altered, or a record before it was removed or moved"));
+                faults
+                    .push(format!("record {number} was altered, or a record before it was removed or moved"));
             }
             match Record::decode(&linked.body) {
                 Some(record) => {
@@ -59,7 +60,8 @@ pub fn verify(store: &dyn Store, chain: &Chain, wanted: Option<&str>) -> Result<
         faults.push(format!("the chain ends at {number}, and the store says {}", head.length));
     }
     if let (false, Some(wanted)) = (seen_anchor, wanted) {
-        faults.push(format!("the anchor {wanted} is not part of the chain: its tail was cut off or rewritten"));
+        faults
+            .push(format!("the anchor {wanted} is not part of the chain: its tail was cut off or rewritten"));
     }
     details(store, &digests, &mut faults)?;
     faults.truncate(MOST_FAULTS);
@@ -80,14 +82,20 @@ fn details(
         for kept in &dossier.facts {
             let found = digests.get(&(subject(dossier.salt, person), kept.n));
             if found != Some(&digest(dossier.salt, &fact_text(kept))) {
-                faults.push(format!("{person}: fact {} ({}) is not the one that was recorded", kept.n, kept.fact.what));
+                faults.push(format!(
+                    "{person}: fact {} ({}) is not the one that was recorded",
+                    kept.n, kept.fact.what
+                ));
             }
         }
     })
 }
 
 /// Calls back for every dossier, `None` where it cannot be read.
-fn each_dossier(store: &dyn Store, mut visit: impl FnMut(PersonId, Option<Dossier>)) -> Result<(), StoreError> {
+fn each_dossier(
+    store: &dyn Store,
+    mut visit: impl FnMut(PersonId, Option<Dossier>),
+) -> Result<(), StoreError> {
     let mut from = b"p".to_vec();
     loop {
         let page = store.scan(&from, b"q", PAGE)?;
@@ -159,6 +167,7 @@ pub fn export(store: &dyn Store, after: u64, limit: usize) -> Result<Exported, S
 /// entryUUID in its usual form (RFC 4122).
 pub fn uuid(person: PersonId) -> String {
     let text = person.to_string();
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| text.get(range).unwrap_or_default().to_owned());
+    let parts =
+        [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| text.get(range).unwrap_or_default().to_owned());
     parts.join("-")
 }

@@ -33,7 +33,10 @@ impl Credentials {
         let metadata = std::fs::metadata(&path).map_err(|error| format!("cannot read {shown}: {error}"))?;
         let mode = metadata.permissions().mode();
         if mode & 0o007 != 0 {
-            return Err(format!("{shown} can be read by everybody (mode {:o}): chmod 600 {shown}", mode & 0o777));
+            return Err(format!(
+                "{shown} can be read by everybody (mode {:o}): chmod 600 {shown}",
+                mode & 0o777
+            ));
         }
         if metadata.len() > LARGEST {
             return Err(format!("{shown} is larger than {LARGEST} bytes"));

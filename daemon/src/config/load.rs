@@ -42,8 +42,8 @@ const LISTS: &[&str] = &["populations", "directory.writes"];
 
 /// All layers put together; what is wrong with any of them goes to `faults`.
 pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) -> Option<Raw> {
-    let mut builder = config::Config::builder()
-        .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+    let mut builder =
+        config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
     for path in layers(file, faults) {
         let Some(text) = read(&path, faults) else { continue };
         look(&path.display().to_string(), &text, faults);
@@ -63,7 +63,8 @@ pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) 
     if !faults.is_empty() {
         return None;
     }
-    let built = builder.build().map_err(|error| faults.push(Fault::new(file.display(), "", error.to_string())));
+    let built =
+        builder.build().map_err(|error| faults.push(Fault::new(file.display(), "", error.to_string())));
     let raw = serde_path_to_error::deserialize::<_, Raw>(built.ok()?);
     raw.map_err(|error| {
         let key = error.path().to_string();
@@ -95,7 +96,8 @@ pub fn layers(file: &Path, faults: &mut Faults) -> Vec<PathBuf> {
 fn read(path: &Path, faults: &mut Faults) -> Option<String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"));
     let text = bytes.and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|error| format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+        String::from_utf8(bytes)
+            .map_err(|error| format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
     });
     text.map_err(|what| faults.push(Fault::new(path.display(), "", what))).ok()
 }
@@ -113,17 +115,23 @@ fn look(name: &str, text: &str, faults: &mut Faults) {
 
 fn keys(name: &str, text: &str, above: &str, table: &DeTable<'_>, known: &DeTable<'_>, faults: &mut Faults) {
     for (key, value) in table {
-        let path = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
-        if OPEN_TABLES.contains(&path.as_str()) || WITHOUT_DEFAULT.contains(&path.as_str()) || LISTS.contains(&path.as_str())
+        let path =
+            if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+        if OPEN_TABLES.contains(&path.as_str())
+            || WITHOUT_DEFAULT.contains(&path.as_str())
+            || LISTS.contains(&path.as_str())
         {
             continue;
         }
         let place = format!("{name}:{}", line(text, key.span().start));
-        let default = known.iter().find(|(name, _)| name.get_ref() == key.get_ref()).map(|(_, default)| default);
+        let default =
+            known.iter().find(|(name, _)| name.get_ref() == key.get_ref()).map(|(_, default)| default);
         match (default, value.get_ref()) {
             (None, _) => faults.push(Fault::new(place, &path, unknown(&path))),
             (Some(default), given) => match (default.get_ref(), given) {
-                (DeValue::Table(default), DeValue::Table(given)) => keys(name, text, &path, given, default, faults),
+                (DeValue::Table(default), DeValue::Table(given)) => {
+                    keys(name, text, &path, given, default, faults)
+                }
                 (default, given) if kind(default) != kind(given) => faults.push(Fault::new(
                     place,
                     &path,
@@ -139,7 +147,11 @@ fn keys(name: &str, text: &str, above: &str, table: &DeTable<'_>, known: &DeTabl
 fn all_keys() -> Vec<String> {
     fn collect(above: &str, table: &DeTable<'_>, into: &mut Vec<String>) {
         for (key, value) in table {
-            let path = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+            let path = if above.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{above}.{}", key.get_ref())
+            };
             if let DeValue::Table(below) = value.get_ref() {
                 collect(&path, below, into);
             }
@@ -185,7 +197,8 @@ fn from_environment(environment: &[(String, String)]) -> (Vec<(String, config::V
     for (name, value) in environment {
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         let key = rest.to_ascii_lowercase().replace("__", ".").replace('_', "-");
-        let open = OPEN_TABLES.iter().any(|table| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')));
+        let open =
+            OPEN_TABLES.iter().any(|table| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')));
         if LISTS.contains(&key.as_str()) || !(open || known.contains(&key)) {
             faults.push(Fault::new("the environment", name, unknown(&key)));
         } else if is_list(&key) {

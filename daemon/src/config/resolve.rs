@@ -119,7 +119,10 @@ impl Checker<'_> {
         for prefix in &pages.return_to {
             self.url("pages.return-to", prefix);
             if !prefix.ends_with('/') {
-                self.fault("pages.return-to", format!("{prefix:?} must end in a slash, or it permits other hosts too"));
+                self.fault(
+                    "pages.return-to",
+                    format!("{prefix:?} must end in a slash, or it permits other hosts too"),
+                );
             }
         }
     }
@@ -128,7 +131,10 @@ impl Checker<'_> {
         let key = self.take("links.key-credential", sources.credentials.read(&links.key_credential))?;
         if key.expose_secret().len() < SHORTEST_KEY {
             let path = sources.credentials.path(&links.key_credential);
-            let hint = format!("the key is shorter than {SHORTEST_KEY} bytes: openssl rand -hex 32 > {}", path.display());
+            let hint = format!(
+                "the key is shorter than {SHORTEST_KEY} bytes: openssl rand -hex 32 > {}",
+                path.display()
+            );
             self.fault("links.key-credential", hint);
             return None;
         }
@@ -148,9 +154,8 @@ impl Checker<'_> {
             ("links.forward", &raw.links.forward),
             ("links.invitation", &raw.links.invitation),
         ];
-        let [recovery, forward, invitation] = links.map(|(key, text)| {
-            minimum.and_then(|minimum| self.take(key, units::validity(text, minimum)))
-        });
+        let [recovery, forward, invitation] = links
+            .map(|(key, text)| minimum.and_then(|minimum| self.take(key, units::validity(text, minimum))));
         let limits = self.limits(&raw.limits);
         let charter = self.charter(&raw.charter);
         Some(Policy {
@@ -221,7 +226,10 @@ impl Checker<'_> {
                 self.fault("populations", format!("two are called {:?}", population.name));
             }
             if !population.mailbox && population.forwarding == raw::Forwarding::Off {
-                let what = format!("{:?} has neither a mailbox nor forwarding: mail could not reach these people", population.name);
+                let what = format!(
+                    "{:?} has neither a mailbox nor forwarding: mail could not reach these people",
+                    population.name
+                );
                 self.fault("populations", what);
             }
         }
@@ -255,7 +263,12 @@ impl Checker<'_> {
         };
         self.texts("directory.mailbox-usable", &given.mailbox_usable);
         let timeout = self.take("directory.timeout", units::positive(&given.timeout));
-        let own = [&given.name_attribute, &given.mail_attribute, &given.recovery_attribute, &given.locale_attribute];
+        let own = [
+            &given.name_attribute,
+            &given.mail_attribute,
+            &given.recovery_attribute,
+            &given.locale_attribute,
+        ];
         let mut attributes: Vec<String> = own.into_iter().cloned().collect();
         attributes.extend(given.marker_attribute.clone());
         attributes.extend(given.writes.iter().map(|rule| rule.attribute.clone()));
@@ -296,7 +309,9 @@ impl Checker<'_> {
     fn mapping(&mut self, directory: &raw::Directory) -> Option<Mapping> {
         let compiled = Mapping::compile(&directory.writes);
         compiled
-            .map_err(|faults| faults.iter().for_each(|fault| self.fault("directory.writes", fault.to_string())))
+            .map_err(|faults| {
+                faults.iter().for_each(|fault| self.fault("directory.writes", fault.to_string()))
+            })
             .ok()
     }
 
@@ -352,7 +367,8 @@ impl Checker<'_> {
         ]
         .map(|(key, text)| self.take(key, units::rate(text)));
         let networks = limits.exempt_networks.iter().map(|text| network(text)).collect::<Vec<_>>();
-        let exempt = networks.into_iter().filter_map(|found| self.take("limits.exempt-networks", found)).collect();
+        let exempt =
+            networks.into_iter().filter_map(|found| self.take("limits.exempt-networks", found)).collect();
         Some(Rates {
             sign_in: sign_in?,
             address_changes: address_changes?,
@@ -380,7 +396,9 @@ impl Checker<'_> {
         if !(4..=65_536).contains(&gate.connections) {
             self.fault("gate.connections", "should be 4 to 65536");
         }
-        for (key, path) in [("gate.hook-socket", &gate.hook_socket), ("gate.admin-socket", &gate.admin_socket)] {
+        for (key, path) in
+            [("gate.hook-socket", &gate.hook_socket), ("gate.admin-socket", &gate.admin_socket)]
+        {
             if !path.is_absolute() || path.as_os_str().len() > 107 {
                 self.fault(key, "should be an absolute path of at most 107 bytes");
             }

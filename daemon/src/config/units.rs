@@ -16,7 +16,11 @@ pub struct Rate {
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
     let fault = || format!("{text:?} is no duration such as \"30s\", \"5m\" or \"2h\"");
     let duration: SignedDuration = text.parse().map_err(|_| fault())?;
-    if duration.is_negative() || duration > SignedDuration::from_hours(24 * 366 * 10) { Err(fault()) } else { Ok(duration) }
+    if duration.is_negative() || duration > SignedDuration::from_hours(24 * 366 * 10) {
+        Err(fault())
+    } else {
+        Ok(duration)
+    }
 }
 
 /// A duration that is not zero.
@@ -29,7 +33,8 @@ pub fn positive(text: &str) -> Result<SignedDuration, String> {
 pub fn rate(text: &str) -> Result<Rate, String> {
     let fault = || format!("{text:?} is no rate such as \"10/1h\"");
     let (burst, per) = text.split_once('/').ok_or_else(fault)?;
-    let burst = burst.trim().parse().ok().filter(|burst| (1..=1_000_000).contains(burst)).ok_or_else(fault)?;
+    let burst =
+        burst.trim().parse().ok().filter(|burst| (1..=1_000_000).contains(burst)).ok_or_else(fault)?;
     Ok(Rate { burst, per: positive(per.trim()).map_err(|_| fault())? })
 }
 

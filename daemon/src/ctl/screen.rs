@@ -38,11 +38,6 @@ impl Screen {
         Self { json, width: terminal.then_some(size.max(40)), styled: terminal && wanted }
     }
 
-    /// Whether programs read it.
-    pub const fn json(&self) -> bool {
-        self.json
-    }
-
     /// The terminal's columns; none where the output is no terminal.
     pub const fn width(&self) -> Option<usize> {
         self.width

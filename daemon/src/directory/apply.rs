@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ldap3::asn1::parse_tag;
+use ldap3::asn1::{StructureTag, parse_tag};
 use ldap3::controls::{Assertion, MakeCritical, PostRead, RawControl};
 use ldap3::exop::PasswordModify;
 use ldap3::{LdapResult, Mod, Scope};
@@ -25,6 +25,9 @@ use super::{Directory, DirectoryError, PasswordWrite, Standing};
 pub struct Applied {
     /// The entry's stamp after the write; `None`: it could not be read.
     pub stamp: Option<String>,
+    /// The server wants the password changed once more (`pwdReset`), and did not let us say otherwise: whoever holds
+    /// OpenLDAP's `manage` counts as an administrator who hands out passwords.
+    pub must_change: bool,
 }
 
 /// Why the directory does not take a password.
@@ -79,15 +82,27 @@ pub enum ApplyError {
 struct Target<'a> {
     link: &'a Link,
     learnt: &'a Learnt,
-    limit: Duration,
+    until: Instant,
+}
+
+impl Target<'_> {
+    /// What is left of the time for all of it.
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
 }
 
 impl Directory {
     /// How this server is given a new password: as configured, else as its configuration says, else by RFC 3062.
+    /// Never in a Modify to a server that says that it does not hash.
     pub fn password_write(&self) -> PasswordWrite {
-        let stated = self.inner.prepared.settings.password_write;
-        let hashes = self.learnt().hashes == Some(true);
-        stated.unwrap_or(if hashes { PasswordWrite::InModify } else { PasswordWrite::Extended })
+        match (self.learnt().hashes, self.inner.prepared.settings.password_write) {
+            // Whatever is stated: it would be stored in clear text.
+            (Some(false), _) => PasswordWrite::Extended,
+            (_, Some(stated)) => stated,
+            (Some(true), None) => PasswordWrite::InModify,
+            (None, None) => PasswordWrite::Extended,
+        }
     }
 
     /// Write the plan and the password, if the entry is still provisional.
@@ -98,32 +113,44 @@ impl Directory {
         if password.expose_secret().is_empty() {
             return Err(ApplyError::Password(PasswordFault::TooShort));
         }
-        let limit = self.inner.prepared.settings.timeouts.operation;
-        let (slot, link) = self.link(Instant::now() + limit).await.map_err(|error| match error {
-            DirectoryError::Unavailable(why) => ApplyError::Unavailable(why),
-            DirectoryError::Refused { code, text } => ApplyError::Refused { code, text },
-        })?;
-        if !link.protected {
+        self.write(plan, Some(password)).await
+    }
+
+    /// Write the plan alone, if the entry is still provisional: where a password is set and the rest is not
+    /// ([`ApplyError::PasswordOnly`], or a crash between the two), and would now be refused as used before.
+    ///
+    /// # Errors
+    /// As [`Directory::apply`].
+    pub async fn finish(&self, plan: &Plan) -> Result<Applied, ApplyError> {
+        self.write(plan, None).await
+    }
+
+    async fn write(&self, plan: &Plan, password: Option<&SecretString>) -> Result<Applied, ApplyError> {
+        // One operation's time for each that is needed; looking beforehand and reading afterwards are within it.
+        let twice = password.filter(|_| self.password_write() == PasswordWrite::Extended);
+        let operations = if twice.is_some() { 2 } else { 1 };
+        let until = Instant::now() + self.inner.prepared.settings.timeouts.operation * operations;
+        let (slot, link) = self.link(until).await.map_err(unasked)?;
+        if !link.protected && password.is_some() {
             let text = "passwords are not sent in clear text: use ldaps:// or starttls".to_owned();
             return Err(ApplyError::Refused { code: 13, text });
         }
         let learnt = self.learnt();
-        let target = Target { link: &link, learnt: &learnt, limit };
-        let applied = match self.password_write() {
-            PasswordWrite::InModify => self.modify(&target, plan, Some(password)).await,
-            PasswordWrite::Extended => self.extended(&target, plan, password).await,
+        let target = Target { link: &link, learnt: &learnt, until };
+        let written = match twice {
+            Some(password) => self.extended(&target, plan, password).await,
+            None => self.modify(&target, plan, password).await,
         };
-        let applied = match applied {
+        match written {
             Err(ApplyError::Gone) => Err(self.gone_or_moved(plan).await),
-            applied => applied,
-        };
-        if matches!(
-            applied,
-            Err(ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_))
-        ) {
-            self.suspect(slot);
+            Err(
+                error @ (ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_)),
+            ) => {
+                self.suspect(slot);
+                Err(error)
+            }
+            written => written,
         }
-        applied
     }
 
     /// Nothing is at that DN: was it renamed?
@@ -135,25 +162,6 @@ impl Directory {
         }
     }
 
-    /// Write a plan whose password is set already: the second half of [`PasswordWrite::Extended`], after a crash.
-    ///
-    /// # Errors
-    /// As [`Directory::apply`].
-    pub async fn apply_rest(&self, plan: &Plan) -> Result<Applied, ApplyError> {
-        let limit = self.inner.prepared.settings.timeouts.operation;
-        let (slot, link) = self.link(Instant::now() + limit).await.map_err(|error| match error {
-            DirectoryError::Unavailable(why) => ApplyError::Unavailable(why),
-            DirectoryError::Refused { code, text } => ApplyError::Refused { code, text },
-        })?;
-        let learnt = self.learnt();
-        let target = Target { link: &link, learnt: &learnt, limit };
-        let applied = self.modify(&target, plan, None).await;
-        if matches!(applied, Err(ApplyError::Unknown(_) | ApplyError::Unavailable(_))) {
-            self.suspect(slot);
-        }
-        applied
-    }
-
     async fn modify(
         &self,
         target: &Target<'_>,
@@ -163,15 +171,15 @@ impl Directory {
         let mut ldap = target.link.ldap();
         ldap.with_controls(self.controls(target.learnt));
         let request = ldap.modify(&plan.dn, modifications(plan, password));
-        let result = within(target.limit, request).await.map_err(|fault| unsettled(&fault))?;
+        let result = within(target.left(), request).await.map_err(|fault| unsettled(&fault))?;
         if result.rc != 0 {
             return Err(refused(&result));
         }
-        let stamp = match post_read(&result) {
-            Some(stamp) => Some(stamp),
-            None => self.stamp(target, &plan.dn).await,
+        let applied = match post_read(&result) {
+            Some(applied) => applied,
+            None => look(target, &plan.dn).await.unwrap_or(Applied { stamp: None, must_change: false }),
         };
-        Ok(Applied { stamp })
+        if applied.must_change { Ok(clear_reset(target, plan, applied).await) } else { Ok(applied) }
     }
 
     /// RFC 3062 knows no assertion: the entry is looked at first, and the state changes last.
@@ -187,14 +195,14 @@ impl Directory {
                 return Err(ApplyError::Moved);
             }
             Ok(Some(_)) => {}
-            Err(DirectoryError::Unavailable(why)) => return Err(ApplyError::Unavailable(why)),
-            Err(DirectoryError::Refused { code, text }) => return Err(ApplyError::Refused { code, text }),
+            Err(error) => return Err(unasked(error)),
         }
         let mut ldap = target.link.ldap();
         ldap.with_controls(vec![bare_control(PASSWORD_POLICY)]);
         let new_pass = Some(password.expose_secret());
         let request = PasswordModify { user_id: Some(&plan.dn), old_pass: None, new_pass };
-        let answer = within(target.limit, ldap.extended(request)).await.map_err(|fault| unsettled(&fault))?;
+        let answer =
+            within(target.left(), ldap.extended(request)).await.map_err(|fault| unsettled(&fault))?;
         if answer.1.rc != 0 {
             return Err(refused(&answer.1));
         }
@@ -222,17 +230,49 @@ impl Directory {
             }
         }
         if learnt.capabilities.control(link::POST_READ) {
-            controls.push(PostRead::new(vec!["entryCSN", "modifyTimestamp"]));
+            controls.push(PostRead::new(AFTER.to_vec()));
         }
         controls
     }
+}
 
-    async fn stamp(&self, target: &Target<'_>, dn: &str) -> Option<String> {
-        let attributes: Arc<[String]> = ["entryCSN", "modifyTimestamp"].map(str::to_owned).into();
-        let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
-        let answer = link::search(target.link.ldap(), &query, target.limit).await.ok()?;
-        let (_, read) = ber::attributes(answer.entries.first()?)?;
-        Some(ber::stamp(&read)).filter(|stamp| !stamp.is_empty())
+/// What is read after a write.
+const AFTER: [&str; 3] = ["entryCSN", "modifyTimestamp", "pwdReset"];
+
+async fn look(target: &Target<'_>, dn: &str) -> Option<Applied> {
+    let attributes: Arc<[String]> = AFTER.map(str::to_owned).into();
+    let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
+    let answer = link::search(target.link.ldap(), &query, target.left()).await.ok()?;
+    after(answer.entries.first()?)
+}
+
+/// The server took our write for a password that an administrator hands out: say that it is the person's own.
+async fn clear_reset(target: &Target<'_>, plan: &Plan, applied: Applied) -> Applied {
+    let mut ldap = target.link.ldap();
+    if target.learnt.capabilities.control(link::POST_READ) {
+        ldap.with_controls(vec![PostRead::new(AFTER.to_vec())]);
+    }
+    let cleared: Mod<Vec<u8>> = Mod::Replace(b"pwdReset".to_vec(), HashSet::new());
+    match within(target.left(), ldap.modify(&plan.dn, vec![cleared])).await {
+        Ok(result) if result.rc == 0 => match post_read(&result) {
+            Some(applied) => applied,
+            None => look(target, &plan.dn).await.unwrap_or(Applied { stamp: None, must_change: false }),
+        },
+        Ok(result) => {
+            tracing::warn!(dn = plan.dn, refusal = refusal(&result), "pwdReset cannot be cleared");
+            applied
+        }
+        Err(fault) => {
+            tracing::warn!(dn = plan.dn, fault = fault.words(), "pwdReset was not cleared");
+            applied
+        }
+    }
+}
+
+fn unasked(error: DirectoryError) -> ApplyError {
+    match error {
+        DirectoryError::Unavailable(why) => ApplyError::Unavailable(why),
+        DirectoryError::Refused { code, text } => ApplyError::Refused { code, text },
     }
 }
 
@@ -276,9 +316,15 @@ fn refused(result: &LdapResult) -> ApplyError {
     }
 }
 
-fn post_read(result: &LdapResult) -> Option<String> {
+fn post_read(result: &LdapResult) -> Option<Applied> {
     let control = result.ctrls.iter().find(|control| control.1.ctype == link::POST_READ)?;
     let (_, entry) = parse_tag(control.1.val.as_deref()?).ok()?;
-    let (_, read) = ber::attributes(&entry)?;
-    Some(ber::stamp(&read)).filter(|stamp| !stamp.is_empty())
+    after(&entry)
+}
+
+fn after(entry: &StructureTag) -> Option<Applied> {
+    let (_, read) = ber::attributes(entry)?;
+    let stamp = Some(ber::stamp(&read)).filter(|stamp| !stamp.is_empty());
+    let must_change = read.get("pwdreset").is_some_and(|values| values.iter().any(|value| value == b"TRUE"));
+    Some(Applied { stamp, must_change })
 }

@@ -64,6 +64,8 @@ struct Shared {
     /// The server that all connections should lead to.
     current: AtomicUsize,
     health: watch::Sender<DirectoryHealth>,
+    /// Counts the connections made, for whoever waits for one.
+    made: watch::Sender<u64>,
     learnt: RwLock<Arc<Learnt>>,
     /// The server that `learnt` is about.
     learnt_of: tokio::sync::Mutex<Option<usize>>,
@@ -99,6 +101,7 @@ impl Directory {
             slots: (0..prepared.settings.connections).map(|_| Slot::default()).collect(),
             current: AtomicUsize::new(0),
             health: watch::Sender::new(down),
+            made: watch::Sender::new(0),
             learnt: RwLock::new(Arc::new(learnt)),
             learnt_of: tokio::sync::Mutex::new(None),
             outside: outside.clone(),
@@ -160,9 +163,9 @@ impl Directory {
     pub(super) async fn link(&self, until: Instant) -> Result<(usize, Arc<Link>), DirectoryError> {
         let shared = &self.inner.shared;
         let until = until.min(Instant::now() + PATIENCE);
-        let mut health = shared.health.subscribe();
+        let mut made = shared.made.subscribe();
         loop {
-            let now = health.borrow_and_update().clone();
+            made.mark_unchanged();
             let start = self.inner.next.fetch_add(1, Ordering::Relaxed);
             let count = shared.slots.len();
             let found = (0..count)
@@ -171,9 +174,9 @@ impl Directory {
             if let Some(found) = found {
                 return Ok(found);
             }
-            if timeout_at(until, health.changed()).await.is_err() {
-                return Err(DirectoryError::Unavailable(match now {
-                    DirectoryHealth::Down { why, .. } => why,
+            if timeout_at(until, made.changed()).await.is_err() {
+                return Err(DirectoryError::Unavailable(match &*shared.health.borrow() {
+                    DirectoryHealth::Down { why, .. } => why.clone(),
                     DirectoryHealth::Up { .. } => "every connection was lost".to_owned(),
                 }));
             }
@@ -210,7 +213,13 @@ impl Shared {
 
     /// A connection works: say so, and wake whoever waits for one.
     fn report_up(&self, server: &str) {
-        self.health.send_replace(DirectoryHealth::Up { server: server.to_owned() });
+        let up = DirectoryHealth::Up { server: server.to_owned() };
+        self.health.send_if_modified(|health| {
+            let changed = *health != up;
+            *health = up;
+            changed
+        });
+        self.made.send_modify(|made| *made += 1);
     }
 
     /// A connection failed: the directory is down if no other works. The time is that of the first failure.

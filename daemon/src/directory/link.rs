@@ -13,13 +13,18 @@ use ldap3::controls::RawControl;
 use ldap3::exop::WhoAmI;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchOptions, StdStream};
 use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
+use super::ber::take;
+use super::relay::{Credits, message, relay};
 use super::settings::{Bind, Prepared, Server, Tls};
 
 /// Why a request has no answer.
@@ -163,14 +168,21 @@ impl Drop for Link {
 impl Link {
     /// Connect to one server and protect the connection; nobody is bound yet.
     pub(super) async fn dial(prepared: &Prepared, index: usize) -> Result<Link, Fault> {
+        let idle = prepared.settings.timeouts.operation * 2;
+        Link::make(prepared, index, async |server: &Server| open(server, prepared.tls.clone(), idle).await)
+            .await
+    }
+
+    async fn make(
+        prepared: &Prepared,
+        index: usize,
+        open: impl AsyncFnOnce(&Server) -> Result<(LdapConnAsync, Ldap), LdapError>,
+    ) -> Result<Link, Fault> {
         let Some(server) = prepared.servers.get(index) else {
             return Err(Fault::NotSent("there is no such server".to_owned()));
         };
         let place = prepared.settings.uris.get(index).cloned().unwrap_or_default();
-        let limit = prepared.settings.timeouts.connect;
-        let protected = server.protected();
-        let idle = prepared.settings.timeouts.operation * 2;
-        let (connection, ldap) = within(limit, open(server, prepared.tls.clone(), idle)).await?;
+        let (connection, ldap) = within(prepared.settings.timeouts.connect, open(server)).await?;
         let (alive, ended) = watch::channel(());
         let driver = tokio::spawn(async move {
             let _alive = alive;
@@ -178,13 +190,38 @@ impl Link {
                 tracing::debug!(%error, "an LDAP connection ended");
             }
         });
-        Ok(Link { ldap, driver, ended, index, place, protected })
+        Ok(Link { ldap, driver, ended, index, place, protected: server.protected() })
     }
 
     /// Connect, protect, and bind as the service.
     pub(super) async fn establish(prepared: &Prepared, index: usize) -> Result<Link, Fault> {
         let link = Link::dial(prepared, index).await?;
-        let mut ldap = link.ldap();
+        link.bind(prepared).await?;
+        Ok(link)
+    }
+
+    /// The same through a relay that hands on no more than is taken. Each answer must be given back to the credits.
+    pub(super) async fn establish_relayed(
+        prepared: &Prepared,
+        index: usize,
+    ) -> Result<(Link, Credits), Fault> {
+        let idle = prepared.settings.timeouts.operation * 2;
+        let mut credits = None;
+        let link = Link::make(prepared, index, async |server: &Server| {
+            let (stream, given) = relayed(server, prepared.tls.clone(), idle).await?;
+            credits = Some(given);
+            let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
+            LdapConnAsync::with_settings(settings, "ldapi:///").await
+        })
+        .await?;
+        link.bind(prepared).await?;
+        let credits = credits.ok_or_else(|| Fault::NotSent("the relay was not made".to_owned()))?;
+        credits.give_back();
+        Ok((link, credits))
+    }
+
+    async fn bind(&self, prepared: &Prepared) -> Result<(), Fault> {
+        let mut ldap = self.ldap();
         let limit = prepared.settings.timeouts.connect;
         let result = match &prepared.settings.bind {
             Bind::Simple { dn, password } => {
@@ -192,7 +229,7 @@ impl Link {
             }
             Bind::External => within(limit, ldap.sasl_external_bind()).await?,
         };
-        if result.rc == 0 { Ok(link) } else { Err(Fault::Refused(result)) }
+        if result.rc == 0 { Ok(()) } else { Err(Fault::Refused(result)) }
     }
 
     /// A handle for one request.
@@ -265,6 +302,46 @@ async fn open(
             LdapConnAsync::with_settings(settings, &format!("{scheme}://{host}:{port}")).await
         }
     }
+}
+
+/// The same, protected by ourselves, because ldap3 protects nothing but its own TCP connections.
+async fn relayed(
+    server: &Server,
+    tls: Arc<ClientConfig>,
+    idle: Duration,
+) -> Result<(std::os::unix::net::UnixStream, Credits), LdapError> {
+    let (host, port, how) = match server {
+        Server::Unix { path } => return Ok(relay(UnixStream::connect(path).await?)?),
+        Server::Tcp { host, port, tls } => (host, *port, *tls),
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let mut stream = TcpStream::connect((bare, port)).await?;
+    watchful(&stream, idle)?;
+    if how == Tls::None {
+        return Ok(relay(stream)?);
+    }
+    if how == Tls::Start {
+        start_tls(&mut stream).await?;
+    }
+    let name = ServerName::try_from(bare.to_owned())?;
+    Ok(relay(TlsConnector::from(tls).connect(name, stream).await?)?)
+}
+
+/// RFC 4511, section 4.14: message 1, an extended request that names the operation and no more.
+async fn start_tls(stream: &mut TcpStream) -> std::io::Result<()> {
+    let mut request = vec![0x30, 29, 0x02, 1, 1, 0x77, 24, 0x80, 22];
+    request.extend(b"1.3.6.1.4.1.1466.20037");
+    stream.write_all(&request).await?;
+    let answer = message(stream).await?.unwrap_or_default();
+    if accepts(&answer) { Ok(()) } else { Err(std::io::Error::other("the server refuses StartTLS")) }
+}
+
+/// An extended response to message 1 with the result code 0.
+fn accepts(answer: &[u8]) -> bool {
+    let Some((0x30, whole, _)) = take(answer) else { return false };
+    let Some((0x02, [1], rest)) = take(whole) else { return false };
+    let Some((0x78, response, _)) = take(rest) else { return false };
+    matches!(take(response), Some((0x0a, [0], _)))
 }
 
 /// Send at once, and let the kernel notice a peer that is gone.

@@ -15,6 +15,7 @@ mod matching;
 pub mod plan;
 pub mod probe;
 mod read;
+mod relay;
 pub mod schema;
 pub mod settings;
 pub mod states;

@@ -2,19 +2,19 @@
 //!
 //! It changes nothing but the password of an entry that the sysadmin names for it.
 
-use std::collections::HashSet;
+mod trial;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use ldap3::Scope;
 use ldap3::controls::{MakeCritical, RefreshMode, SyncRequest};
-use ldap3::exop::PasswordModify;
-use ldap3::{Mod, Scope};
 
 use super::ber::{self, PASSWORD_POLICY};
 use super::facts;
 use super::link::{self, Answer, Capabilities, Fault, Link, Query, refusal, search, within};
 use super::schema::Schema;
-use super::settings::{PasswordWrite, Prepared};
+use super::settings::{ALWAYS, PasswordWrite, Prepared};
 
 /// How a finding stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -352,68 +352,6 @@ impl Look<'_> {
         facts::hashes(link, capabilities, base, self.limit).await
     }
 
-    /// Try it on an entry made for that: is a clear password hashed, is the policy applied to us?
-    async fn tried(
-        &mut self,
-        link: &Link,
-        entry: &str,
-        random: &(dyn Fn() -> u64 + Send + Sync),
-    ) -> Result<Option<bool>, Fault> {
-        let new = || format!("Pp1-{:016x}{:016x}", random(), random());
-        let password = new();
-        let mut ldap = link.ldap();
-        let set = |password: &str| {
-            let values = HashSet::from([password.as_bytes().to_vec()]);
-            vec![Mod::Replace(b"userPassword".to_vec(), values)]
-        };
-        let result = within(self.limit, ldap.modify(entry, set(&password))).await?;
-        if result.rc != 0 {
-            let what = format!("the password of {entry} cannot be set: {}", refusal(&result));
-            self.fail(
-                what,
-                "an entry whose password the service may write",
-                "check the entry and the service's rights",
-            );
-            return Ok(None);
-        }
-        let compared = within(self.limit, ldap.compare(entry, "userPassword", password.as_bytes())).await?;
-        let clear = match compared.0.rc {
-            6 => Some(true),
-            5 => Some(false),
-            _ => None,
-        };
-        let skipped = self.skipped(link, entry).await?;
-        // Whatever was left behind is replaced by a hash that nobody knows.
-        let last = new();
-        let request = PasswordModify { user_id: Some(entry), old_pass: None, new_pass: Some(&last) };
-        let hashed = within(self.limit, ldap.extended(request)).await?;
-        if hashed.1.rc != 0 && clear != Some(false) {
-            let what = format!("{entry} keeps a password in clear text: {}", refusal(&hashed.1));
-            self.warn(what, "RFC 3062", "reset the password of the test entry by hand");
-        }
-        if skipped {
-            let action =
-                "check that the policy applies to the entry, and that the service is not the database's root";
-            self.fail(
-                format!("the server accepted a password of one letter on {entry}"),
-                "the password policy",
-                action,
-            );
-        } else {
-            self.ok("the password policy applies to what the service writes".to_owned());
-        }
-        Ok(clear.map(|clear| !clear))
-    }
-
-    async fn skipped(&self, link: &Link, entry: &str) -> Result<bool, Fault> {
-        let values = HashSet::from([b"a".to_vec()]);
-        let mut ldap = link.ldap();
-        let result =
-            within(self.limit, ldap.modify(entry, vec![Mod::Replace(b"userPassword".to_vec(), values)]))
-                .await?;
-        Ok(result.rc == 0)
-    }
-
     fn decide(&mut self, hashes: Option<bool>, write: &mut Option<PasswordWrite>) {
         match (hashes, *write) {
             (Some(true), Some(PasswordWrite::InModify) | None) => {
@@ -466,5 +404,5 @@ impl Look<'_> {
 const SYNC_DONE: &str = "1.3.6.1.4.1.4203.1.9.1.3";
 
 fn is_unknown(schema: &Schema, name: &str) -> bool {
-    !matches!(name, "*" | "+" | "1.1") && !schema.knows(name)
+    !matches!(name, "*" | "+" | "1.1") && !ALWAYS.contains(&name) && !schema.knows(name)
 }

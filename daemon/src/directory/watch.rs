@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::OptionFuture;
 use ldap3::controls::{Control, MakeCritical, RefreshMode, SyncRequest};
 use ldap3::{ResultEntry, Scope, SearchStream};
 use tokio::sync::mpsc;
@@ -18,7 +17,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::ber::{self, SyncEntryState, SyncInfo};
 use super::handle::backoff;
 use super::link::{Fault, Link, refusal, within};
-use super::settings::Prepared;
+use super::relay::Credits;
+use super::settings::{Prepared, Timeouts};
 use super::{Entry, EntryUuid, Outside};
 
 /// What the watch saw.
@@ -125,8 +125,8 @@ async fn session(
     place: &mut Place,
     sink: &mpsc::Sender<Sighting>,
 ) -> End {
-    let link = match Link::establish(prepared, server).await {
-        Ok(link) => link,
+    let (link, credits) = match Link::establish_relayed(prepared, server).await {
+        Ok(made) => made,
         Err(fault) => {
             let uri = prepared.settings.uris.get(server).map(String::as_str).unwrap_or_default();
             return End::Again(format!("{uri}: {}", fault.words()));
@@ -139,7 +139,7 @@ async fn session(
     let resumed = place.cookie.is_some();
     let refresh = Refresh { resumed, over: false, present: !resumed, named: HashSet::new() };
     let mut told = Teller { place, refresh, sink };
-    follow(prepared, &link, &mut stream, &mut told).await
+    follow(&link, prepared.settings.timeouts, &credits, &mut stream, &mut told).await
 }
 
 type Stream<'a> = SearchStream<'a, String, Arc<[String]>>;
@@ -154,14 +154,49 @@ async fn begin<'a>(prepared: &Prepared, link: &Link, cookie: Option<Vec<u8>>) ->
     within(prepared.settings.timeouts.operation, search).await
 }
 
-type Beat<'a> = Pin<Box<dyn Future<Output = Result<String, Fault>> + Send + 'a>>;
+type SignOfLife<'a> = Pin<Box<dyn Future<Output = Result<String, Fault>> + Send + 'a>>;
 
-/// Tell what comes until the session ends, asking for a sign of life whenever it is quiet.
-async fn follow(prepared: &Prepared, link: &Link, stream: &mut Stream<'_>, told: &mut Teller<'_>) -> End {
-    let waits = &prepared.settings.timeouts;
-    let mut quiet_until = Instant::now() + waits.heartbeat;
-    let mut beat: OptionFuture<Beat<'_>> = None.into();
-    let mut beating = false;
+/// Asks a quiet connection for signs of life.
+struct Pulse<'a> {
+    link: &'a Link,
+    waits: Timeouts,
+    quiet_until: Instant,
+    asked: Option<SignOfLife<'a>>,
+}
+
+impl<'a> Pulse<'a> {
+    fn new(link: &'a Link, waits: Timeouts) -> Pulse<'a> {
+        Pulse { link, waits, quiet_until: Instant::now() + waits.heartbeat, asked: None }
+    }
+
+    /// Wait until it is quiet, ask, wait for the answer. May be dropped and called again at any point.
+    async fn beat(&mut self) -> Result<(), Fault> {
+        if self.asked.is_none() {
+            sleep_until(self.quiet_until).await;
+        }
+        let asked = self.asked.get_or_insert_with(|| Box::pin(self.link.who_am_i(self.waits.operation)));
+        let answer = asked.await;
+        self.asked = None;
+        self.quiet_until = Instant::now() + self.waits.heartbeat;
+        answer.map(|_| ())
+    }
+
+    /// Something else was a sign of life. Was one being asked for? Its answer will come, and nobody will count it.
+    fn seen(&mut self) -> bool {
+        self.quiet_until = Instant::now() + self.waits.heartbeat;
+        self.asked.take().is_some()
+    }
+}
+
+/// Tell what comes until the session ends.
+async fn follow(
+    link: &Link,
+    waits: Timeouts,
+    credits: &Credits,
+    stream: &mut Stream<'_>,
+    told: &mut Teller<'_>,
+) -> End {
+    let mut pulse = Pulse::new(link, waits);
     loop {
         let item = tokio::select! {
             biased;
@@ -170,30 +205,33 @@ async fn follow(prepared: &Prepared, link: &Link, stream: &mut Stream<'_>, told:
                 return End::Unheard;
             }
             item = stream.next() => item,
-            Some(answer) = &mut beat, if beating => {
-                if let Err(fault) = answer {
-                    return End::Again(format!("{}: {}", link.place, fault.words()));
+            alive = pulse.beat() => match alive {
+                Ok(()) => {
+                    credits.give_back();
+                    continue;
                 }
-                (beating, beat) = (false, None.into());
-                quiet_until = Instant::now() + waits.heartbeat;
-                continue;
-            }
-            () = sleep_until(quiet_until), if !beating => {
-                let asked: Beat<'_> = Box::pin(link.who_am_i(waits.operation));
-                (beating, beat) = (true, Some(asked).into());
-                continue;
-            }
-        };
-        match item {
-            Ok(Some(item)) => match told.item(&item).await {
-                Ok(()) => quiet_until = Instant::now() + waits.heartbeat,
-                Err(end) => return end,
+                Err(fault) => return End::Again(format!("{}: {}", link.place, fault.words())),
             },
+        };
+        if pulse.seen() {
+            credits.give_back();
+        }
+        match item {
+            Ok(Some(item)) => {
+                if let Err(end) = told.item(&item).await {
+                    return end;
+                }
+                credits.give_back();
+                pulse.seen();
+            }
             Ok(None) => return ended(link, stream, told).await,
             Err(error) => {
-                let words = within(waits.operation, async { Err::<(), _>(error) }).await;
-                let words = words.err().map(|fault| fault.words()).unwrap_or_default();
-                return End::Again(format!("{}: {words}", link.place));
+                let fault = within(waits.operation, async { Err::<(), _>(error) }).await.err();
+                return End::Again(format!(
+                    "{}: {}",
+                    link.place,
+                    fault.map(|f| f.words()).unwrap_or_default()
+                ));
             }
         }
     }

@@ -6,7 +6,9 @@
 use super::people::{person, sighting};
 use super::{Acted, Ask, Engine, Failure};
 use crate::config::Settings;
-use crate::directory::{ApplyError, Charter, Chosen, DirectoryError, Entry, EntryUuid, PasswordFault as Refused, Plan, Standing};
+use crate::directory::{
+    ApplyError, Charter, Chosen, DirectoryError, Entry, EntryUuid, PasswordFault as Refused, Plan, Standing,
+};
 use crate::dossier::{Actor, key};
 use crate::service::clock;
 use jiff::Timestamp;
@@ -42,7 +44,12 @@ pub fn attempt(entry: &Entry, now: Timestamp) -> Attempt {
 }
 
 /// Writes the directory for an enrolment that is `activating`, and records the outcome.
-pub async fn activate(engine: Arc<Engine>, entry: Entry, enrolment: Enrolment, password: SecretString) -> Activated {
+pub async fn activate(
+    engine: Arc<Engine>,
+    entry: Entry,
+    enrolment: Enrolment,
+    password: SecretString,
+) -> Activated {
     let settings = engine.settings();
     let id = person(&entry);
     let plan = match plan(&settings, &entry, &enrolment) {
@@ -55,7 +62,9 @@ pub async fn activate(engine: Arc<Engine>, entry: Entry, enrolment: Enrolment, p
     let result = engine.directory().apply(&plan, &password).await;
     drop(password);
     match result {
-        Ok(applied) => done(settle_event(&engine, id, Event::Written(WriteOutcome::Applied(applied.stamp))).await),
+        Ok(applied) => {
+            done(settle_event(&engine, id, Event::Written(WriteOutcome::Applied(applied.stamp))).await)
+        }
         Err(ApplyError::Password(fault)) => {
             let fault = rule(&fault);
             settle(&engine, id, WriteOutcome::PasswordRefused(fault), Activated::PasswordRefused(fault)).await
@@ -92,7 +101,7 @@ async fn resolved(engine: &Engine, id: PersonId) -> bool {
     let Stage::Activating { attempt, .. } = &dossier.enrolment.stage else { return true };
     let entry = match engine.directory().read(EntryUuid(id.0)).await {
         Ok(Some(entry)) => entry,
-        Ok(None) => return act(engine, id, Event::Gone).await.is_ok(),
+        Ok(None) => return act(engine, id, Event::Recovered(Recovery::Gone)).await.is_ok(),
         Err(error) => {
             tracing::debug!(%error, "cannot look at the entry yet");
             return false;
@@ -119,7 +128,7 @@ async fn finish(engine: &Engine, id: PersonId, entry: &Entry, enrolment: &Enrolm
             return act(engine, id, Event::Written(WriteOutcome::NotDone(why))).await.is_ok();
         }
     };
-    match engine.directory().apply_rest(&plan).await {
+    match engine.directory().finish(&plan).await {
         Ok(applied) => act(engine, id, Event::Written(WriteOutcome::Applied(applied.stamp))).await.is_ok(),
         Err(error) => {
             tracing::warn!(login = %enrolment.profile.login, %error, "cannot finish the activation yet");
@@ -164,7 +173,9 @@ async fn settle(engine: &Engine, id: PersonId, outcome: WriteOutcome, told: Acti
 async fn settle_event(engine: &Engine, id: PersonId, event: Event) -> Result<Acted, Failure> {
     for _ in 0..20 {
         match act(engine, id, event.clone()).await {
-            Err(Failure::Store(_) | Failure::Contended) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(Failure::Store(_) | Failure::Contended) => {
+                tokio::time::sleep(Duration::from_millis(100)).await
+            }
             settled => return settled,
         }
     }
@@ -229,7 +240,8 @@ pub fn resume(engine: &Arc<Engine>) -> Result<(), Failure> {
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = last.iter().copied().chain([0]).collect();
         for id in page.iter().filter_map(|(key, _)| key::person(key)) {
-            if matches!(engine.dossier(id)?, Some(dossier) if matches!(dossier.enrolment.stage, Stage::Activating { .. })) {
+            if matches!(engine.dossier(id)?, Some(dossier) if matches!(dossier.enrolment.stage, Stage::Activating { .. }))
+            {
                 tokio::spawn(resolve(engine.clone(), id));
             }
         }

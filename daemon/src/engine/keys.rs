@@ -65,7 +65,14 @@ impl Keys {
     /// The token of an identifier: 64 characters of base64url.
     pub fn token(&self, kind: Kind, token: Token) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; 48]);
-        let parts = token.id.0.iter().chain(&self.tag(kind, token)).copied().chain(self.masked(token)).collect::<Vec<_>>();
+        let parts = token
+            .id
+            .0
+            .iter()
+            .chain(&self.tag(kind, token))
+            .copied()
+            .chain(self.masked(token))
+            .collect::<Vec<_>>();
         bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
         Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
     }
@@ -155,16 +162,25 @@ mod tests {
 
     #[test]
     fn a_token_opens_nothing_else() {
-        let (ours, theirs) = (keys("0123456789abcdef0123456789abcdef"), keys("another master key of enough bytes"));
+        let (ours, theirs) =
+            (keys("0123456789abcdef0123456789abcdef"), keys("another master key of enough bytes"));
         let text = ours.token(Kind::Link, TOKEN);
         assert_eq!(ours.open(Kind::Session, &text), None, "a link is no session");
         assert_eq!(ours.open(Kind::Ticket, &text), None, "a link is no ticket");
         assert_eq!(theirs.open(Kind::Link, &text), None, "another key");
-        for bad in ["", "x", &text[1..], &text[..63], &format!("{}A", *text), &format!("{}=", *text), &text.to_lowercase()] {
+        for bad in [
+            "",
+            "x",
+            &text[1..],
+            &text[..63],
+            &format!("{}A", *text),
+            &format!("{}=", *text),
+            &text.to_lowercase(),
+        ] {
             assert_eq!(ours.open(Kind::Link, bad), None, "{bad}");
         }
         for at in 0..64 {
-            let mut bytes = text.clone().into_bytes();
+            let mut bytes = text.as_bytes().to_vec();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let other = String::from_utf8(bytes).unwrap();
             assert_eq!(ours.open(Kind::Link, &other), None, "character {at} changed");

@@ -7,8 +7,8 @@
 mod activation;
 pub mod keys;
 pub mod limits;
-mod people;
 pub mod outbox;
+mod people;
 mod watching;
 
 pub use activation::{Activated, activate, attempt, look_again, resume};
@@ -185,7 +185,9 @@ impl Engine {
         let mut counts = Counts::default();
         for one in counted {
             let held = self.store.get(&one.key)?;
-            counts.checks.push(Check { key: one.key.clone(), expect: held.as_ref().map(|held| held.version) });
+            counts
+                .checks
+                .push(Check { key: one.key.clone(), expect: held.as_ref().map(|held| held.version) });
             match limits::attempt(held.as_ref().map(|held| held.value.as_slice()), one.rate, now) {
                 Ok(value) => counts.writes.push(Write::Put { key: one.key.clone(), value: value.to_vec() }),
                 Err(wait) => counts.wait = Some(counts.wait.map_or(wait, |before| before.max(wait))),

@@ -39,7 +39,8 @@ impl Waiting {
 
 /// Puts a mail into the outbox, due at that instant.
 pub fn put(waiting: &Waiting, due: Timestamp) -> Write {
-    let value = serde_json::to_vec(waiting).expect("a mail order has only texts and numbers, which JSON always takes");
+    let value = serde_json::to_vec(waiting)
+        .expect("a mail order has only texts and numbers, which JSON always takes");
     Write::Put { key: key::mail(due, waiting.order.mail), value }
 }
 

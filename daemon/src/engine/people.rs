@@ -35,7 +35,8 @@ pub fn profile(settings: &Settings, directory: &Directory, entry: &Entry) -> Pro
         offered: text(&attributes.recovery),
         locale: entry.first(&attributes.locale).and_then(locale),
         population: directory.population(entry).map(str::to_owned),
-        marker: attributes.marker.as_deref().and_then(text),
+        // Absent is a value as well: a marker that appears begins a round.
+        marker: attributes.marker.as_deref().map(|name| text(name).unwrap_or_default()),
     }
 }
 
@@ -47,6 +48,7 @@ fn clean(text: &str) -> String {
 
 /// The first of our languages in a `preferredLanguage` (RFC 2798, an Accept-Language value) or a locale.
 pub fn locale(text: &str) -> Option<String> {
-    let mut tags = text.split([',', ';', ' ', ':']).map(|tag| tag.get(..2).unwrap_or_default().to_ascii_lowercase());
+    let mut tags =
+        text.split([',', ';', ' ', ':']).map(|tag| tag.get(..2).unwrap_or_default().to_ascii_lowercase());
     tags.find(|tag| LOCALES.contains(&tag.as_str()))
 }

@@ -68,9 +68,14 @@ async fn absent(engine: &Arc<Engine>, board: &Board, complete: &HashSet<EntryUui
         from = last.iter().copied().chain([0]).collect();
         open.extend(page.iter().filter_map(|(key, _)| key::person(key)));
     }
-    let gone: Vec<PersonId> = open.iter().copied().filter(|id| !complete.contains(&EntryUuid(id.0))).collect();
+    let gone: Vec<PersonId> =
+        open.iter().copied().filter(|id| !complete.contains(&EntryUuid(id.0))).collect();
     if gone.len() > FEW && gone.len() * 2 > open.len() {
-        let why = format!("{} of {} open enrolments are missing from the directory at once", gone.len(), open.len());
+        let why = format!(
+            "{} of {} open enrolments are missing from the directory at once",
+            gone.len(),
+            open.len()
+        );
         tracing::error!(%why, "the refresh is not believed where a read does not confirm it");
         board.set("watch", State::Degraded, &why);
     }

@@ -14,9 +14,9 @@ use parvis_enrolment::link::Usable;
 use parvis_enrolment::{Closure, Enrolment, Event, Id, PersonId, Refusal, Stage};
 use parvis_protocol::Role;
 use parvis_protocol::admin::{
-    AuditExport, AuditExportAnswer, AuditVerifyAnswer, BackupAnswer, Call, Cancel, CancelAnswer, Count, Failure, List,
-    ListAnswer, Moment, Part, PartState, Person, Resend, ResendAnswer, ShowAnswer, StatusAnswer, Sweep, SweepAnswer,
-    Swept, roles,
+    AuditExport, AuditExportAnswer, AuditVerifyAnswer, BackupAnswer, Call, Cancel, CancelAnswer, Count,
+    Failure, List, ListAnswer, Moment, Part, PartState, Person, Resend, ResendAnswer, ShowAnswer,
+    StatusAnswer, Sweep, SweepAnswer, Swept, roles,
 };
 use parvis_protocol::wire::{CallEnvelope, encode_reply};
 use std::sync::Arc;
@@ -26,7 +26,12 @@ use tokio::net::UnixStream;
 const COUNTED: usize = 100_000;
 
 /// Carries out a call, or says who may.
-pub async fn call(gate: &Arc<Gate>, stream: &mut UnixStream, caller: &Caller, envelope: &CallEnvelope<'_>) -> Reply {
+pub async fn call(
+    gate: &Arc<Gate>,
+    stream: &mut UnixStream,
+    caller: &Caller,
+    envelope: &CallEnvelope<'_>,
+) -> Reply {
     let call = match Call::parse(&envelope.method, envelope.parameters) {
         Ok(call) => call,
         Err(error) => return Reply::Message(error_reply(&parvis_protocol::service::Failure::from(error))),
@@ -35,7 +40,10 @@ pub async fn call(gate: &Arc<Gate>, stream: &mut UnixStream, caller: &Caller, en
     if !roles(method).iter().any(|role| caller.roles.contains(role)) {
         tracing::warn!(uid = caller.uid, call = method.as_str(), "a caller without the role was refused");
         let role = Role::Admin.as_str().to_owned();
-        return Reply::Message(error_reply(&Failure::NotPermitted { call: method.as_str().to_owned(), role }));
+        return Reply::Message(error_reply(&Failure::NotPermitted {
+            call: method.as_str().to_owned(),
+            role,
+        }));
     }
     match call {
         Call::Backup if envelope.more => backup(gate, stream).await,
@@ -123,7 +131,8 @@ fn list(gate: &Gate, call: &List) -> Result<ListAnswer, Failure> {
         for person in page.iter().filter_map(|(key, _)| key::person(key)) {
             let Some(dossier) = gate.engine.dossier(person).map_err(failed)? else { continue };
             let row = row(gate, &dossier.enrolment);
-            if call.state.as_ref().is_none_or(|state| state == "all" || row.state.starts_with(state.as_str())) {
+            if call.state.as_ref().is_none_or(|state| state == "all" || row.state.starts_with(state.as_str()))
+            {
                 if people.len() == limit {
                     return Ok(ListAnswer { people, more: true });
                 }
@@ -158,7 +167,11 @@ async fn show(gate: &Gate, person: &str) -> Result<ShowAnswer, Failure> {
             delivery(&settings, &link.delivery),
         ),
     });
-    Ok(ShowAnswer { person: row(gate, &dossier.enrolment), timeline: timeline.collect(), links: links.collect() })
+    Ok(ShowAnswer {
+        person: row(gate, &dossier.enrolment),
+        timeline: timeline.collect(),
+        links: links.collect(),
+    })
 }
 
 fn delivery(settings: &crate::config::Settings, delivery: &parvis_enrolment::Delivery) -> String {
@@ -180,7 +193,8 @@ fn detail(kept: &Kept) -> String {
         Actor::Sweep => "by the sweep".to_owned(),
         Actor::Staff(name) => format!("by {name}"),
     };
-    let details: Vec<String> = kept.fact.details.iter().map(|(name, text)| format!("{name} {text}")).collect();
+    let details: Vec<String> =
+        kept.fact.details.iter().map(|(name, text)| format!("{name} {text}")).collect();
     if details.is_empty() { by } else { format!("{}; {by}", details.join(", ")) }
 }
 
@@ -217,7 +231,8 @@ async fn sweep(gate: &Gate, call: Sweep) -> Result<SweepAnswer, Failure> {
 
 async fn verify(gate: &Gate, anchor: Option<String>) -> Result<AuditVerifyAnswer, Failure> {
     let engine = gate.engine.clone();
-    let verdict = blocking(move || audit::verify(engine.store.as_ref(), &chain(&engine), anchor.as_deref())).await?;
+    let verdict =
+        blocking(move || audit::verify(engine.store.as_ref(), &chain(&engine), anchor.as_deref())).await?;
     Ok(AuditVerifyAnswer {
         ok: verdict.faults.is_empty(),
         length: verdict.length,
@@ -328,7 +343,9 @@ fn by_login(gate: &Gate, login: &str) -> Result<Option<Dossier>, Failure> {
         let Some((last, _)) = page.last() else { return Ok(None) };
         from = last.iter().copied().chain([0]).collect();
         for (key, held) in &page {
-            let Some(Ok(dossier)) = key::person(key).map(|id| Dossier::decode(id, &held.value)) else { continue };
+            let Some(Ok(dossier)) = key::person(key).map(|id| Dossier::decode(id, &held.value)) else {
+                continue;
+            };
             if dossier.enrolment.profile.login.eq_ignore_ascii_case(login) {
                 return Ok(Some(dossier));
             }
@@ -340,7 +357,10 @@ fn row(gate: &Gate, enrolment: &Enrolment) -> Person {
     let settings = gate.engine.settings();
     let now = crate::service::clock::now();
     let live = enrolment.links.iter().rev().find(|link| link.live(now));
-    let address = enrolment.answers().map(|answers| answers.recovery.clone()).or_else(|| live.map(|l| l.address.clone()));
+    let address = enrolment
+        .answers()
+        .map(|answers| answers.recovery.clone())
+        .or_else(|| live.map(|l| l.address.clone()));
     Person {
         login: enrolment.profile.login.clone(),
         uuid: audit::uuid(enrolment.person),
@@ -403,7 +423,9 @@ fn failed(failure: EngineFailure) -> Failure {
 /// Why the rules refuse the staff, in a sysadmin's words.
 fn sentence(refusal: &Refusal) -> String {
     match refusal {
-        Refusal::OutOfOrder(step) => format!("the person is at {}: there is no mail to send", view::step(*step).as_str()),
+        Refusal::OutOfOrder(step) => {
+            format!("the person is at {}: there is no mail to send", view::step(*step).as_str())
+        }
         Refusal::LinkUnknown => "there is no link yet: the person has not given an address".to_owned(),
         Refusal::LinkUsed(at) => format!("the link was used at {at}"),
         Refusal::SessionExpired(_) | Refusal::SessionUnknown => "the enrolment is closed".to_owned(),

@@ -69,7 +69,10 @@ async fn admit(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<
             let locale = desk.tongue(entry_locale(desk, entry).as_deref());
             let wait = crate::words::wait(&desk.gate.words, &locale, time);
             let message = desk.gate.words.say(&locale, "check-wait", &[("wait", wait.into())]);
-            Ok(CheckAnswer { message: Some(message), ..no(desk, Status::NeedsActivation, "check-activate", None) })
+            Ok(CheckAnswer {
+                message: Some(message),
+                ..no(desk, Status::NeedsActivation, "check-activate", None)
+            })
         }
         Err(failure) => Err(trouble(failure, None)),
     }
@@ -190,10 +193,18 @@ mod tests {
 
     #[test]
     fn patterns() {
-        for (pattern, login) in [("root", "root"), ("adm-*", "ADM-jeanne"), ("*@autre.example", "a@autre.example"), ("a*b*c", "a1b2b3c"), ("*", "")] {
+        for (pattern, login) in [
+            ("root", "root"),
+            ("adm-*", "ADM-jeanne"),
+            ("*@autre.example", "a@autre.example"),
+            ("a*b*c", "a1b2b3c"),
+            ("*", ""),
+        ] {
             assert!(matches(pattern, login), "{pattern} {login}");
         }
-        for (pattern, login) in [("root", "toor"), ("root", "rootx"), ("adm-*", "jeanne"), ("a*b*c", "acb"), ("a*a", "a")] {
+        for (pattern, login) in
+            [("root", "toor"), ("root", "rootx"), ("adm-*", "jeanne"), ("a*b*c", "acb"), ("a*a", "a")]
+        {
             assert!(!matches(pattern, login), "{pattern} {login}");
         }
     }

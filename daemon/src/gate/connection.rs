@@ -154,7 +154,9 @@ async fn dispatch(
             Socket::Hook => hook::call(gate, stream, caller, envelope).await,
             Socket::Admin => admin::call(gate, stream, caller, envelope).await,
         },
-        other => Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface: other.to_owned() })),
+        other => {
+            Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface: other.to_owned() }))
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use super::{Gate, check, refuse, steps};
 use crate::config::Settings;
 use crate::dossier::Actor;
 use crate::engine::Failure as EngineFailure;
+use parvis_protocol::Role;
 use parvis_protocol::hook::{Answer, Call, Failure, Method, OfSession, StepAnswer, roles};
 use parvis_protocol::wire::{CallEnvelope, encode_reply};
-use parvis_protocol::Role;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -55,7 +55,10 @@ pub async fn call(
     if !allowed || (method == Method::Authenticate && !settings.gate.authenticate) {
         tracing::warn!(uid = caller.uid, call = method.as_str(), "a caller without the role was refused");
         let role = roles(method).iter().map(|role| Role::as_str(*role)).collect::<Vec<_>>().join(" or ");
-        return Reply::Message(error_reply(&Failure::NotPermitted { call: method.as_str().to_owned(), role }));
+        return Reply::Message(error_reply(&Failure::NotPermitted {
+            call: method.as_str().to_owned(),
+            role,
+        }));
     }
     let (locale, client) = call.asked_by();
     let desk = Desk {
@@ -109,7 +112,9 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
             Err(trouble) => return failed(trouble),
         };
         if told.as_ref() != Some(&now) {
-            let Ok(bytes) = encode_reply(&Answer::Step(Box::new(now.clone())), true) else { return Reply::Written };
+            let Ok(bytes) = encode_reply(&Answer::Step(Box::new(now.clone())), true) else {
+                return Reply::Written;
+            };
             if !write(stream, &bytes).await {
                 return Reply::Written;
             }
@@ -131,7 +136,11 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
 /// What a caller is told who is one too many.
 pub fn overloaded(gate: &Gate) -> Vec<u8> {
     let settings = gate.engine.settings();
-    error_reply(&Failure::Refused(Box::new(refuse::unavailable(&gate.words, &settings, &settings.campus.locale))))
+    error_reply(&Failure::Refused(Box::new(refuse::unavailable(
+        &gate.words,
+        &settings,
+        &settings.campus.locale,
+    ))))
 }
 
 impl Desk {
@@ -142,14 +151,22 @@ impl Desk {
 
     /// The language to answer in: the one asked for, else the person's, else the campus's.
     pub fn tongue(&self, person: Option<&str>) -> String {
-        self.asked.clone().or_else(|| person.map(str::to_owned)).unwrap_or_else(|| self.settings.campus.locale.clone())
+        self.asked
+            .clone()
+            .or_else(|| person.map(str::to_owned))
+            .unwrap_or_else(|| self.settings.campus.locale.clone())
     }
 
     fn failure(&self, method: Method, trouble: Trouble) -> Failure {
         match trouble {
             Trouble::Refused(refusal, person) => {
                 let locale = self.tongue(person.as_deref());
-                Failure::Refused(Box::new(refuse::refusal(&self.gate.words, &self.settings, &locale, &refusal)))
+                Failure::Refused(Box::new(refuse::refusal(
+                    &self.gate.words,
+                    &self.settings,
+                    &locale,
+                    &refusal,
+                )))
             }
             Trouble::SignIn => {
                 let locale = self.tongue(None);

@@ -27,7 +27,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     // Whoever has no live session, or is at another step, learns that before anything costs time.
     let here = desk.ask(token, &[], Request::State { session: token.id }).await?;
     if here.enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done) {
-        return view::step_answer(desk, &here.enrolment, Answer::Session(token.id)).map(|a| StepAnswer { session: None, ..a });
+        return view::step_answer(desk, &here.enrolment, Answer::Session(token.id))
+            .map(|a| StepAnswer { session: None, ..a });
     }
     let locale = here.enrolment.profile.locale.clone();
     let Some(entry) = engine.directory().read(EntryUuid(token.person.0)).await? else {
@@ -58,7 +59,9 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         Ok(Activated::Done(enrolment)) => done(desk, &enrolment, token),
         Ok(Activated::PasswordRefused(fault)) => Err(Trouble::Refused(Refusal::Password(fault), locale)),
         Ok(Activated::Pending) => Err(Trouble::Refused(Refusal::Busy, locale)),
-        Ok(Activated::Unavailable) => Err(Trouble::Unavailable("the directory could not be written".to_owned())),
+        Ok(Activated::Unavailable) => {
+            Err(Trouble::Unavailable("the directory could not be written".to_owned()))
+        }
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }
@@ -78,7 +81,11 @@ fn refusal_of(standing: Standing) -> Refusal {
 }
 
 /// The local rules, in a thread: an estimate of strength and a list of breached passwords take time.
-async fn judge(desk: &Desk, enrolment: &Enrolment, secret: &SecretString) -> Result<Option<PasswordFault>, Trouble> {
+async fn judge(
+    desk: &Desk,
+    enrolment: &Enrolment,
+    secret: &SecretString,
+) -> Result<Option<PasswordFault>, Trouble> {
     let (settings, secret, own) = (desk.settings.clone(), secret.clone(), identity(enrolment));
     let judged = tokio::task::spawn_blocking(move || fault(&settings.password, secret.expose_secret(), &own));
     judged.await.map_err(|error| Trouble::Fault(error.to_string()))
@@ -205,7 +212,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("breached.txt");
         let mut digests: Vec<String> = (0..1000)
-            .map(|n| crate::config::hex(&Sha1::digest(format!("Violet-mandarine-{n}").as_bytes())).to_uppercase())
+            .map(|n| {
+                crate::config::hex(&Sha1::digest(format!("Violet-mandarine-{n}").as_bytes())).to_uppercase()
+            })
             .collect();
         digests.sort();
         std::fs::write(&path, digests.iter().map(|d| format!("{d}:3\n")).collect::<String>()).unwrap();
@@ -213,9 +222,6 @@ mod tests {
             assert!(breached(&path, &format!("Violet-mandarine-{n}")), "{n}");
         }
         assert!(!breached(&path, "Violet-mandarine-1000") && !breached(&path, ""));
-        assert_eq!(
-            fault(&policy(Some(path)), "Violet-mandarine-77", &[]),
-            Some(PasswordFault::Breached)
-        );
+        assert_eq!(fault(&policy(Some(path)), "Violet-mandarine-77", &[]), Some(PasswordFault::Breached));
     }
 }

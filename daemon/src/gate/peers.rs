@@ -70,10 +70,12 @@ fn always_admin(uid: u32) -> bool {
 }
 
 fn by_number(uid: u32, gid: u32, roles: &Roles) -> Vec<Role> {
-    let holds = |who: &Who| matches!(who, Who::Uid(own) if *own == uid) || matches!(who, Who::Gid(own) if *own == gid);
-    let held = lists(roles).into_iter().filter(|(role, list)| {
-        list.iter().any(holds) || (*role == Role::Admin && always_admin(uid))
-    });
+    let holds = |who: &Who| {
+        matches!(who, Who::Uid(own) if *own == uid) || matches!(who, Who::Gid(own) if *own == gid)
+    };
+    let held = lists(roles)
+        .into_iter()
+        .filter(|(role, list)| list.iter().any(holds) || (*role == Role::Admin && always_admin(uid)));
     held.map(|(role, _)| role).collect()
 }
 
@@ -93,8 +95,8 @@ fn hold(uid: u32, gid: u32, roles: &Roles) -> Vec<Role> {
             Group::from_name(own).ok().flatten().is_some_and(|group| groups.contains(&group.gid))
         }
     };
-    let held = lists(roles).into_iter().filter(|(role, list)| {
-        list.iter().any(holds) || (*role == Role::Admin && always_admin(uid))
-    });
+    let held = lists(roles)
+        .into_iter()
+        .filter(|(role, list)| list.iter().any(holds) || (*role == Role::Admin && always_admin(uid)));
     held.map(|(role, _)| role).collect()
 }

@@ -13,11 +13,15 @@ use parvis_protocol::hook::{self, RefusalCode, Then};
 pub fn refusal(words: &Words, settings: &Settings, locale: &str, refusal: &Refusal) -> hook::Refusal {
     let teller = Teller { words, settings, locale };
     match refusal {
-        Refusal::AddressInvalid(field, fault) => teller.at(*field, RefusalCode::AddressInvalid, invalid(*fault)),
+        Refusal::AddressInvalid(field, fault) => {
+            teller.at(*field, RefusalCode::AddressInvalid, invalid(*fault))
+        }
         Refusal::AddressOwnDomain(field) => {
             teller.at(*field, RefusalCode::AddressOwnDomain, "refusal-address-own-domain")
         }
-        Refusal::AddressRefused(field) => teller.at(*field, RefusalCode::AddressRefused, "refusal-address-refused"),
+        Refusal::AddressRefused(field) => {
+            teller.at(*field, RefusalCode::AddressRefused, "refusal-address-refused")
+        }
         Refusal::LinkUnknown => teller.sign_in(RefusalCode::LinkUnknown, None),
         Refusal::LinkExpired(at) => teller.sign_in(RefusalCode::LinkExpired, Some(*at)),
         Refusal::LinkSuperseded(at) => teller.sign_in(RefusalCode::LinkSuperseded, Some(*at)),
@@ -86,11 +90,8 @@ impl Teller<'_> {
     fn with(&self, code: RefusalCode, then: Then, name: &str, at: Option<Timestamp>) -> hook::Refusal {
         let letter = self.settings.campus.letter_name.get(self.locale).cloned().unwrap_or_default();
         let minimum = i64::try_from(self.settings.password.minimum).unwrap_or(i64::MAX);
-        let mut values = vec![
-            ("letter", Value::from(letter)),
-            ("help", self.help().into()),
-            ("minimum", minimum.into()),
-        ];
+        let mut values =
+            vec![("letter", Value::from(letter)), ("help", self.help().into()), ("minimum", minimum.into())];
         if let Some(at) = at {
             values.push(("at", ago(self.words, self.settings, self.locale, at, clock::now()).into()));
         }

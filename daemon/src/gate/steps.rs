@@ -85,11 +85,13 @@ pub async fn look(desk: &Desk, call: Look) -> Result<LookAnswer, Trouble> {
     };
     let dossier = desk.gate.engine.dossier(token.person).map_err(|failure| trouble(failure, None))?;
     let now = clock::now();
-    let Some((link, found)) = dossier.as_ref().and_then(|d| parvis_enrolment::look(&d.enrolment, token.id, now))
+    let Some((link, found)) =
+        dossier.as_ref().and_then(|d| parvis_enrolment::look(&d.enrolment, token.id, now))
     else {
         return Ok(unknown_link(desk));
     };
-    let locale = desk.tongue(dossier.as_ref().and_then(|dossier| dossier.enrolment.profile.locale.as_deref()));
+    let locale =
+        desk.tongue(dossier.as_ref().and_then(|dossier| dossier.enrolment.profile.locale.as_deref()));
     let (words, settings) = (&desk.gate.words, &desk.settings);
     let address = parvis_enrolment::address::masked(&link.address);
     let until = deadline(words, settings, &locale, link.deadline, now);
@@ -181,7 +183,11 @@ impl Desk {
     fn counted_address(&self, token: Token, address: Option<&str>) -> Vec<Counted> {
         let mut counted = self.counted(token, Class::AddressChange);
         if let Some(Ok(address)) = address.map(Address::parse) {
-            counted.push(limits::of_address(&self.gate.engine.keys, &self.settings.rates, &address.to_string()));
+            counted.push(limits::of_address(
+                &self.gate.engine.keys,
+                &self.settings.rates,
+                &address.to_string(),
+            ));
         }
         counted
     }

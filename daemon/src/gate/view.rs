@@ -8,7 +8,9 @@ use crate::words::{Value, civil, deadline};
 use jiff::Timestamp;
 use parvis_enrolment::address::masked;
 use parvis_enrolment::policy::Forwarding as Rule;
-use parvis_enrolment::{Answer, Answers, Enrolment, Id, Link, Purpose as LinkPurpose, Refusal, Step as Stage};
+use parvis_enrolment::{
+    Answer, Answers, Enrolment, Id, Link, Purpose as LinkPurpose, Refusal, Step as Stage,
+};
 use parvis_protocol::Secret;
 use parvis_protocol::hook::{
     CharterView, Deadline, Delivery, DoneView, Forwarding, ListingView, MailView, PasswordRule, PasswordView,
@@ -83,7 +85,8 @@ impl<'a> Viewer<'a> {
             recovery: (stage == Stage::RecoveryAddress).then(|| self.recovery()),
             sent,
             charter: (stage == Stage::Charter).then(|| self.charter()),
-            listing: (stage == Stage::Listing).then(|| ListingView { listed: self.answers().and_then(|a| a.listed) }),
+            listing: (stage == Stage::Listing)
+                .then(|| ListingView { listed: self.answers().and_then(|a| a.listed) }),
             mail: (stage == Stage::Mail).then(|| self.mail()),
             password: (stage == Stage::Password).then(|| self.password()),
             done: (stage == Stage::Done).then(|| self.done(session)),
@@ -96,7 +99,10 @@ impl<'a> Viewer<'a> {
 
     fn lead(&self, stage: Stage, sent: Option<&Sent>) -> String {
         let values = sent.map_or_else(Vec::new, |sent| {
-            vec![("address", Value::from(sent.address.clone())), ("deadline", sent.deadline.words.clone().into())]
+            vec![
+                ("address", Value::from(sent.address.clone())),
+                ("deadline", sent.deadline.words.clone().into()),
+            ]
         });
         match stage {
             Stage::Mail if self.mailbox().is_some() => self.say("mail-mailbox-lead", &values),
@@ -133,7 +139,8 @@ impl<'a> Viewer<'a> {
             Kept::Deferred(at, why) => (Delivery::Deferred, Some(at), Some(why.clone())),
             Kept::Refused(at, why) => (Delivery::Refused, Some(at), Some(why.clone())),
         };
-        let ready = link.mailed.checked_add(self.settings.policy.limits.resend_cooldown).unwrap_or(link.mailed);
+        let ready =
+            link.mailed.checked_add(self.settings.policy.limits.resend_cooldown).unwrap_or(link.mailed);
         let wait = ready.duration_since(self.now).as_secs().max(0);
         Sent {
             address: masked(&link.address),

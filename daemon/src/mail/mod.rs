@@ -9,6 +9,8 @@
 pub mod address;
 mod clean;
 pub mod message;
+mod overrides;
+mod settings;
 pub mod smtp;
 mod starttls;
 pub mod templates;
@@ -19,7 +21,8 @@ mod wire;
 
 pub use address::{Address, AddressFault};
 pub use message::{ComposeError, Composed, Letter, Sender, compose};
-pub use smtp::{Accepted, Connection, Login, Probe, Relay, RelayFault, RelaySettings, Security};
+pub use settings::{Login, RelayFault, RelaySettings, Security};
+pub use smtp::{Accepted, Connection, Probe, Relay};
 pub use templates::{Rendered, TemplateFault, TemplateFaults, Templates};
 pub use values::{Campus, Locale, MailName, Person, Values};
 pub use verdict::{Enhanced, SendError};

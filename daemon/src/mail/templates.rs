@@ -3,9 +3,8 @@
 //! A broken file of the sysadmin's never stops a mail: the shipped text is used, and the fault is handed back with the
 //! mail. Nothing here sends, or knows when a mail is due.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -14,6 +13,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
 use super::clean;
+use super::overrides::{read_text, strays};
 use super::values::{Locale, MailName, Values};
 
 /// All mails in all languages, ready to be rendered.
@@ -57,7 +57,7 @@ impl Templates {
         {
             return Err(RenderError::Link);
         }
-        let values = values.cleaned();
+        let values = for_mail(name, values);
         let mut fault = self.fault_at_load(name, locale);
         if let Some(own) = &self.own {
             match render_with(own, name, locale, &values) {
@@ -80,7 +80,7 @@ impl Templates {
         if let Some(own) = &self.own {
             for (name, locale) in every_mail() {
                 for values in [Values::sample(locale, true), Values::sample(locale, false)] {
-                    if let Err(e) = render_with(own, name, locale, &values.cleaned()) {
+                    if let Err(e) = render_with(own, name, locale, &for_mail(name, &values)) {
                         faults.push(e.into_fault(&self.folder));
                     }
                 }
@@ -96,7 +96,7 @@ impl Templates {
         let mut any = false;
         for (name, _) in SHIPPED {
             let path = folder.join(name);
-            let read = read_text(&path).and_then(|text| match text {
+            let read = read_text(&path, MAX_TEXT).and_then(|text| match text {
                 Some(text) => own
                     .add_template_owned(*name, text)
                     .map(|()| any = true)
@@ -107,7 +107,11 @@ impl Templates {
                 self.faults.push(((*name).to_owned(), fault));
             }
         }
-        self.faults.extend(strays(folder).into_iter().map(|fault| (String::new(), fault)));
+        self.faults.extend(
+            strays(folder, SHIPPED.iter().map(|(name, _)| *name))
+                .into_iter()
+                .map(|fault| (String::new(), fault)),
+        );
         self.own = any.then_some(own);
         Ok(())
     }
@@ -161,7 +165,7 @@ pub enum RenderError {
 }
 
 impl TemplateFault {
-    fn new(file: &Path, line: Option<usize>, words: impl Into<String>) -> Self {
+    pub(crate) fn new(file: &Path, line: Option<usize>, words: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, words: words.into() }
     }
 }
@@ -239,51 +243,6 @@ fn syntax() -> Result<SyntaxConfig, TemplateFaults> {
     syntax.map_err(|e| TemplateFaults(vec![Fault::from(&e).into_fault(Path::new(""))]))
 }
 
-/// `None`: there is no such file.
-fn read_text(path: &Path) -> Result<Option<String>, TemplateFault> {
-    let fault = |words: String| TemplateFault::new(path, None, words);
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(fault(format!("cannot be read: {e}"))),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_TEXT as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| fault(format!("cannot be read: {e}")))?;
-    if bytes.len() > MAX_TEXT {
-        return Err(fault(format!("is larger than {MAX_TEXT} bytes")));
-    }
-    String::from_utf8(bytes).map(Some).map_err(|e| {
-        let good = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        TemplateFault::new(path, Some(line), "is not UTF-8 text")
-    })
-}
-
-/// Files that no mail will ever use: most likely a slip in the name. What editors and dpkg leave behind is no slip.
-fn strays(folder: &Path) -> Vec<TemplateFault> {
-    let known: BTreeSet<PathBuf> = SHIPPED.iter().map(|(name, _)| folder.join(name)).collect();
-    let folders = [folder.to_owned(), folder.join("fr"), folder.join("en")];
-    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    let mut faults: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|path| !known.contains(path) && !folders.contains(path) && !is_leftover(path))
-        .map(|path| TemplateFault::new(&path, None, "names no mail that Parvis sends"))
-        .collect();
-    faults.sort();
-    faults
-}
-
-fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.')
-        || name.ends_with('~')
-        || [".bak", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".dpkg-tmp", ".ucf-dist", ".ucf-old"]
-            .iter()
-            .any(|end| name.ends_with(end))
-}
-
 /// A fault inside the templates, named as the engine names them.
 struct Fault {
     name: String,
@@ -323,6 +282,12 @@ impl From<&minijinja::Error> for Fault {
 
 fn in_use(fault: &TemplateFault) -> String {
     format!("{fault} (the shipped text was sent)")
+}
+
+/// The values as they may be printed; a mail that is about no link gets none.
+fn for_mail(name: MailName, values: &Values) -> Values {
+    let values = values.cleaned();
+    Values { link: values.link.filter(|_| name.has_link()), ..values }
 }
 
 fn render_with(

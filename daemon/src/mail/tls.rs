@@ -11,8 +11,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_rustls::TlsConnector;
 
-use super::smtp::RelayFault;
-use super::verdict::{SendError, Stage, fit};
+use super::settings::RelayFault;
+use super::verdict::{SendError, fit};
 
 /// A TLS client with its roots.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub(crate) fn fault(error: &io::Error) -> SendError {
     let words = format!("TLS: {}", fit(&error.to_string(), &[]));
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(_) => SendError::Configuration { code: None, words },
-        None => SendError::Transient { code: None, words: format!("{}: {words}", Stage::StartTls.as_str()) },
+        None => SendError::Transient { code: None, words },
     }
 }
 

@@ -76,7 +76,9 @@ pub(crate) enum Stage {
     Connect,
     Greeting,
     StartTls,
+    Tls,
     Auth,
+    Noop,
     Rset,
     MailFrom,
     RcptTo,
@@ -90,7 +92,9 @@ impl Stage {
             Self::Connect => "connect",
             Self::Greeting => "greeting",
             Self::StartTls => "STARTTLS",
+            Self::Tls => "TLS",
             Self::Auth => "AUTH",
+            Self::Noop => "NOOP",
             Self::Rset => "RSET",
             Self::MailFrom => "MAIL FROM",
             Self::RcptTo => "RCPT TO",
@@ -120,9 +124,14 @@ pub(crate) fn verdict(stage: Stage, reply: &Reply<'_>, to: &str, hidden: &[Strin
     }
     match stage {
         // Before the recipient is named, a refusal can only be about us.
-        Stage::Connect | Stage::Greeting | Stage::StartTls | Stage::Auth | Stage::Rset | Stage::MailFrom => {
-            SendError::Configuration { code, words }
-        }
+        Stage::Connect
+        | Stage::Greeting
+        | Stage::StartTls
+        | Stage::Tls
+        | Stage::Auth
+        | Stage::Noop
+        | Stage::Rset
+        | Stage::MailFrom => SendError::Configuration { code, words },
         Stage::RcptTo if is_about_us(enhanced, reply.text, to) => SendError::Configuration { code, words },
         Stage::RcptTo => {
             let address_fault = is_address_fault(reply.code, enhanced, true);

@@ -22,8 +22,11 @@ pub enum State {
 /// One part, how it is, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
+    /// How.
     pub state: State,
+    /// Since when it is so.
     pub since: Timestamp,
+    /// In words.
     pub detail: String,
 }
 
@@ -46,7 +49,8 @@ impl Board {
             State::Working | State::Idle => tracing::info!(part = name, "{detail}"),
             State::Degraded | State::Down => tracing::warn!(part = name, "{detail}"),
         }
-        let since = before.filter(|before| before.state == state).map_or_else(clock::now, |before| before.since);
+        let since =
+            before.filter(|before| before.state == state).map_or_else(clock::now, |before| before.since);
         parts.insert(name, Part { state, since, detail: detail.to_owned() });
         drop(parts);
         self.changed.notify_one();

@@ -5,6 +5,7 @@ use super::{EXIT_CONFIG, EXIT_TEMPFAIL, clock, logging, outside, process, socket
 use crate::audit::Chain;
 use crate::config::{Settings, Sources};
 use crate::directory::{Directory, DirectoryHealth};
+use crate::dossier::key;
 use crate::engine::keys::Keys;
 use crate::engine::{self, Engine};
 use crate::gate::{Gate, Peers, Socket, serve};
@@ -13,7 +14,6 @@ use crate::store::{self, Commit, Health, OpenError, Store, Write};
 use crate::sweep::Sweeper;
 use crate::words::Words;
 use crate::workers::{Outbox, Post, deliver};
-use crate::dossier::key;
 use futures_util::StreamExt;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};

@@ -10,7 +10,8 @@ const QUIET: &str = "ldap3=error,lettre=warn,sled=warn,hyper=warn,rustls=warn";
 
 /// Begins to log. The filter is the configuration's, after what keeps the libraries quiet.
 pub fn start(filter: &str, target: LogTarget) {
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}")).unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let journal = match target {
         LogTarget::Terminal => None,
         LogTarget::Journal => tracing_journald::layer().ok(),
@@ -19,7 +20,9 @@ pub fn start(filter: &str, target: LogTarget) {
         LogTarget::Auto => None,
     };
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match journal {
-        Some(journal) => Box::new(journal.with_syslog_identifier("parvisd".to_owned()).with_field_prefix(None)),
+        Some(journal) => {
+            Box::new(journal.with_syslog_identifier("parvisd".to_owned()).with_field_prefix(None))
+        }
         None => Box::new(
             tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false),
         ),

@@ -20,11 +20,14 @@ pub fn open(hook: &Path, admin: &Path) -> Result<Sockets, String> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut fds = listenfd::ListenFd::from_env();
     for (index, name) in names.split(':').enumerate().take(fds.len()) {
-        let listener = fds.take_unix_listener(index).map_err(|error| format!("the socket {name}: {error}"))?;
+        let listener =
+            fds.take_unix_listener(index).map_err(|error| format!("the socket {name}: {error}"))?;
         match NAMES.iter().position(|known| name.starts_with(known)) {
             Some(0) => given_hook = listener,
             Some(_) => given_admin = listener,
-            None => return Err(format!("systemd handed over a socket named {name:?}; hook and admin are known")),
+            None => {
+                return Err(format!("systemd handed over a socket named {name:?}; hook and admin are known"));
+            }
         }
     }
     // Who may call what is decided for each call; the admin socket is closed to others besides.

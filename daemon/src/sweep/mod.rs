@@ -116,7 +116,9 @@ impl Sweeper {
             return Ok(swept("purge", format!("kept long enough since {since}")));
         }
         let moment = Moment { now, fresh: [parvis_enrolment::Id([0; 16]); 3], wait: None };
-        let Ok(decision) = decide(enrolment, Event::Elapsed, &settings.policy, &moment) else { return Ok(None) };
+        let Ok(decision) = decide(enrolment, Event::Elapsed, &settings.policy, &moment) else {
+            return Ok(None);
+        };
         if decision.enrolment == *enrolment {
             return Ok(None);
         }
@@ -144,7 +146,10 @@ impl Sweeper {
         };
         let commit = Commit {
             checks: vec![Check { key: key::dossier(person), expect: Some(held.version) }],
-            writes: vec![Write::Delete { key: key::dossier(person) }, Write::Delete { key: key::open(person) }],
+            writes: vec![
+                Write::Delete { key: key::dossier(person) },
+                Write::Delete { key: key::open(person) },
+            ],
             records: vec![record.encode()],
         };
         match self.engine.store.commit(commit).await? {

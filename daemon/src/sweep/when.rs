@@ -66,7 +66,11 @@ pub fn outlived(settings: &Settings, enrolment: &Enrolment, now: Timestamp) -> O
     let (since, keep) = match &enrolment.stage {
         Stage::Done { at, .. } => (*at, settings.sweep.keep_done),
         Stage::Closed { at, .. } => (*at, settings.sweep.keep_closed),
-        Stage::Unseen | Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) | Stage::Activating { .. } => {
+        Stage::Unseen
+        | Stage::Address { .. }
+        | Stage::Proving
+        | Stage::Choosing(_)
+        | Stage::Activating { .. } => {
             return None;
         }
     };
@@ -97,8 +101,20 @@ mod tests {
     fn once_a_day_at_its_time() {
         check("30 3 * * *", "Europe/Paris", None, "2026-09-01T00:00:00Z", at("2026-09-01T01:30:00Z"));
         check("30 3 * * *", "Europe/Paris", None, "2026-09-01T01:30:00Z", now("2026-09-01"));
-        check("30 3 * * *", "Europe/Paris", Some("2026-09-01"), "2026-09-01T12:00:00Z", at("2026-09-02T01:30:00Z"));
-        check("30 3 * * Mon", "Europe/Paris", Some("2026-09-01"), "2026-09-01T12:00:00Z", at("2026-09-07T01:30:00Z"));
+        check(
+            "30 3 * * *",
+            "Europe/Paris",
+            Some("2026-09-01"),
+            "2026-09-01T12:00:00Z",
+            at("2026-09-02T01:30:00Z"),
+        );
+        check(
+            "30 3 * * Mon",
+            "Europe/Paris",
+            Some("2026-09-01"),
+            "2026-09-01T12:00:00Z",
+            at("2026-09-07T01:30:00Z"),
+        );
     }
 
     #[test]
@@ -110,9 +126,27 @@ mod tests {
     #[test]
     fn nights_that_skip_or_repeat_the_time() {
         // 29 March 2026: 02:30 does not exist in Paris; it comes when the gap is over.
-        check("30 2 * * *", "Europe/Paris", Some("2026-03-28"), "2026-03-29T00:00:00Z", at("2026-03-29T01:30:00Z"));
+        check(
+            "30 2 * * *",
+            "Europe/Paris",
+            Some("2026-03-28"),
+            "2026-03-29T00:00:00Z",
+            at("2026-03-29T01:30:00Z"),
+        );
         // 25 October 2026: 02:30 comes twice; the sweep once.
-        check("30 2 * * *", "Europe/Paris", Some("2026-10-24"), "2026-10-25T00:29:00Z", at("2026-10-25T00:30:00Z"));
-        check("30 2 * * *", "Europe/Paris", Some("2026-10-25"), "2026-10-25T01:30:00Z", at("2026-10-26T01:30:00Z"));
+        check(
+            "30 2 * * *",
+            "Europe/Paris",
+            Some("2026-10-24"),
+            "2026-10-25T00:29:00Z",
+            at("2026-10-25T00:30:00Z"),
+        );
+        check(
+            "30 2 * * *",
+            "Europe/Paris",
+            Some("2026-10-25"),
+            "2026-10-25T01:30:00Z",
+            at("2026-10-26T01:30:00Z"),
+        );
     }
 }

@@ -2,14 +2,16 @@
 
 mod time;
 
-pub use time::{civil, deadline, ago, wait};
+pub use time::{ago, civil, deadline, wait};
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use std::collections::BTreeMap;
 
-const SHIPPED: [(&str, &str); 2] =
-    [("fr", include_str!("../../../conf/locales/fr.ftl")), ("en", include_str!("../../../conf/locales/en.ftl"))];
+const SHIPPED: [(&str, &str); 2] = [
+    ("fr", include_str!("../../../conf/locales/fr.ftl")),
+    ("en", include_str!("../../../conf/locales/en.ftl")),
+];
 
 /// All texts.
 pub struct Words {
@@ -90,7 +92,8 @@ mod tests {
         let mut found: BTreeSet<(String, Vec<String>)> = BTreeSet::new();
         let mut current: Option<(String, Vec<String>)> = None;
         for line in text.lines() {
-            if let Some((name, _)) = line.split_once(" = ").filter(|(name, _)| !name.starts_with([' ', '#'])) {
+            if let Some((name, _)) = line.split_once(" = ").filter(|(name, _)| !name.starts_with([' ', '#']))
+            {
                 found.extend(current.replace((name.to_owned(), Vec::new())));
             }
             if let Some((_, placeholders)) = &mut current {
@@ -110,13 +113,17 @@ mod tests {
     fn every_text_is_there_in_both_languages_and_can_be_said() {
         let words = Words::shipped();
         let [fr, en] = SHIPPED.map(|(_, text)| names(text));
-        let only = |set: &BTreeSet<(String, Vec<String>)>| set.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let only = |set: &BTreeSet<(String, Vec<String>)>| {
+            set.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
         assert_eq!(only(&fr), only(&en));
         assert!(fr.len() > 80, "{}", fr.len());
         for (locale, set) in [("fr", &fr), ("en", &en)] {
             for (name, placeholders) in set {
                 let numbers = ["count", "number", "classes"];
-                let value = |name: &String| if numbers.contains(&name.as_str()) { Value::Number(3) } else { "x".into() };
+                let value = |name: &String| {
+                    if numbers.contains(&name.as_str()) { Value::Number(3) } else { "x".into() }
+                };
                 let values: Vec<(&str, Value)> =
                     placeholders.iter().map(|name| (name.as_str(), value(name))).collect();
                 let said = words.try_say(locale, name, &values);
@@ -131,7 +138,11 @@ mod tests {
         let (_, fr) = SHIPPED[0];
         for (number, line) in fr.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
             for sign in [" :", " ;", " !", " ?", " »", "« ", "'"] {
-                assert!(!line.contains(sign), "fr.ftl line {}: {sign:?} needs a no-break space or ’", number + 1);
+                assert!(
+                    !line.contains(sign),
+                    "fr.ftl line {}: {sign:?} needs a no-break space or ’",
+                    number + 1
+                );
             }
         }
     }

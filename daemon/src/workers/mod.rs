@@ -1,7 +1,7 @@
 //! The workers: they carry out what was committed. Today that is mail; a directory write waits for its person.
 
-pub mod post;
 mod outbox;
+mod post;
 
 pub use outbox::{Outbox, deliver};
-pub use post::Post;
+pub use post::{Post, relay, sender};

@@ -116,7 +116,9 @@ async fn send(outbox: &Outbox, due: &Due) {
     let now = clock::now();
     let dossier = match outbox.engine.dossier(waiting.person) {
         Ok(dossier) => dossier,
-        Err(error) => return tracing::error!(%error, mail = %waiting.order.mail, "failed to look at a mail's person"),
+        Err(error) => {
+            return tracing::error!(%error, mail = %waiting.order.mail, "failed to look at a mail's person");
+        }
     };
     let Some(dossier) = dossier else {
         return drop_it(outbox, due, "its person is no longer known").await;
@@ -136,7 +138,8 @@ async fn send(outbox: &Outbox, due: &Due) {
     let tried = match outbox.connection().await {
         Ok(mut connection) => {
             let result = connection.send(&composed).await;
-            let good = !matches!(result, Err(SendError::MaybeSent { .. } | SendError::Transient { code: None, .. }));
+            let good =
+                !matches!(result, Err(SendError::MaybeSent { .. } | SendError::Transient { code: None, .. }));
             if good {
                 outbox.give_back(connection);
             }
@@ -193,14 +196,13 @@ fn again(outbox: &Outbox, due: &Due) -> Write {
     let mut byte = [0; 1];
     chance::fill(&mut byte);
     let [chance] = byte;
-    let jitter = SignedDuration::from_millis(
-        i64::try_from(wait.as_millis()).unwrap_or(0) * i64::from(chance) / 1024,
-    );
+    let jitter =
+        SignedDuration::from_millis(i64::try_from(wait.as_millis()).unwrap_or(0) * i64::from(chance) / 1024);
     let mut waiting = due.waiting.clone();
     waiting.tries = waiting.tries.saturating_add(1);
     let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
     // Its deadline is the last moment to find that it is too late.
-    outbox::put(&waiting, at.min(due.waiting.order.deadline.max(clock::now())) )
+    outbox::put(&waiting, at.min(due.waiting.order.deadline.max(clock::now())))
 }
 
 async fn drop_it(outbox: &Outbox, due: &Due, why: &str) {

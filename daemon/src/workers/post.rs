@@ -2,14 +2,14 @@
 //!
 //! The link's token is derived here, while the message is built, and is nowhere else.
 
-use crate::config::{MailSettings, Settings};
 use crate::config::Security as Wanted;
+use crate::config::{MailSettings, Settings};
 use crate::engine::Engine;
 use crate::engine::keys::{Kind, Token};
 use crate::engine::outbox::{Waiting, message_id};
 use crate::mail::{
-    Campus, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security, Sender, Templates, Values,
-    compose,
+    Campus, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security, Sender,
+    Templates, Values, compose,
 };
 use crate::service::clock;
 use crate::words::{Words, deadline};
@@ -29,12 +29,18 @@ impl Post {
     }
 
     /// The message; the error is for the log, and holds no link.
-    pub fn compose(&self, engine: &Engine, waiting: &Waiting, enrolment: &Enrolment) -> Result<Composed, String> {
+    pub fn compose(
+        &self,
+        engine: &Engine,
+        waiting: &Waiting,
+        enrolment: &Enrolment,
+    ) -> Result<Composed, String> {
         let settings = engine.settings();
         let locale = enrolment.profile.locale.clone().unwrap_or_else(|| settings.campus.locale.clone());
         let locale = Locale::from_tag(&locale).unwrap_or(Locale::Fr);
         let values = self.values(engine, &settings, waiting, enrolment, locale);
-        let rendered = self.templates.render(name(waiting.order.kind), locale, &values).map_err(|e| e.to_string())?;
+        let rendered =
+            self.templates.render(name(waiting.order.kind), locale, &values).map_err(|e| e.to_string())?;
         if let Some(fault) = &rendered.fault {
             tracing::warn!(%fault, "a template of the campus's own is broken; the shipped one was used");
         }
@@ -66,9 +72,8 @@ impl Post {
             let token = engine.keys.token(Kind::Link, Token { person: waiting.person, id });
             format!("{}/link/{}", settings.base_url(), *token)
         });
-        let until = link.as_ref().map(|_| {
-            deadline(&self.words, settings, tag, waiting.order.deadline, clock::now())
-        });
+        let until =
+            link.as_ref().map(|_| deadline(&self.words, settings, tag, waiting.order.deadline, clock::now()));
         let mailbox = enrolment.population(&settings.policy).is_some_and(|people| people.mailbox);
         let answers = enrolment.answers();
         let forward = answers.and_then(|answers| answers.confirmed_forward()).map(str::to_owned);
@@ -103,7 +108,10 @@ pub fn sender(settings: &Settings) -> Result<Sender, crate::mail::ComposeError> 
 /// The mail server's handle.
 pub fn relay(mail: &MailSettings) -> Result<Relay, crate::mail::RelayFault> {
     let helo = mail.helo.clone().unwrap_or_else(|| {
-        nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
+        nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .unwrap_or_else(|| "localhost".to_owned())
     });
     let timeout = Duration::from_millis(mail.timeout.as_millis().try_into().unwrap_or(30_000));
     Relay::new(RelaySettings {

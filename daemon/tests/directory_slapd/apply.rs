@@ -193,6 +193,51 @@ async fn a_reset_mark_of_the_policy_is_cleared() {
     }
 }
 
+#[tokio::test]
+async fn a_service_that_counts_as_an_administrator_leaves_no_reset_mark() {
+    for write in [PasswordWrite::InModify, PasswordWrite::Extended] {
+        let (slapd, directory) = stand(Options { manage: true, ..Options::default() }, Some(write)).await;
+        let plan = plan(&read(&directory).await);
+        let applied = directory.apply(&plan, &NEW.into()).await.unwrap();
+        let after = read(&directory).await;
+        assert_eq!((applied.stamp.as_deref(), applied.must_change), (Some(after.stamp.as_str()), false));
+        assert!(!slapd.show(&dn("jdupont")).contains("pwdReset"), "{write:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_filter_may_name_what_the_server_does_not_know() {
+    let slapd = Slapd::start(Options { policy: false, ..Options::default() }, &newcomer());
+    let locked = "(|(supannRessourceEtat={COMPTE}S:*)(nsAccountLock=TRUE))".to_owned();
+    let attributes = vec!["supannRessourceEtatDate".to_owned()];
+    let settings = Settings { locked, attributes, password_write: None, ..slapd.settings() };
+    let directory = connected(settings).await;
+    directory.apply(&plan(&read(&directory).await), &NEW.into()).await.unwrap();
+    assert_eq!(directory.standing(&read(&directory).await), Standing::Active);
+    assert!(hashed(&slapd.show(&dn("jdupont"))), "RFC 3062 hashes without a policy, too");
+}
+
+#[tokio::test]
+async fn what_was_interrupted_after_the_password_is_finished_without_it() {
+    let (slapd, directory) = stand(Options::default(), Some(PasswordWrite::Extended)).await;
+    let before = read(&directory).await;
+    slapd.tool("ldappasswd", &["-s", NEW, &dn("jdupont")], "");
+    let now = read(&directory).await;
+    assert!(now.first("pwdChangedTime").is_some() && now.stamp > before.stamp);
+    let again = directory.apply(&plan(&now), &NEW.into()).await;
+    assert_eq!(again, Err(ApplyError::Password(PasswordFault::Reused)));
+    directory.finish(&plan(&now)).await.unwrap();
+    assert_eq!(directory.standing(&read(&directory).await), Standing::Active);
+    assert!(slapd.binds(&dn("jdupont"), NEW));
+    assert_eq!(directory.finish(&plan(&now)).await, Err(ApplyError::Moved), "never twice");
+}
+
+#[tokio::test]
+async fn nothing_stated_makes_us_store_a_clear_password_where_the_server_says_so() {
+    let options = Options { hashes: false, open_config: true, ..Options::default() };
+    activates(options, Some(PasswordWrite::InModify), PasswordWrite::Extended).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_without_an_answer_is_not_called_undone() {
     let (mut slapd, directory) = stand(Options::default(), Some(PasswordWrite::InModify)).await;

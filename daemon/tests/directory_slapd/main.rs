@@ -9,6 +9,7 @@
 mod apply;
 mod filters;
 mod find;
+mod hostile;
 mod probe;
 mod support;
 mod watch;

@@ -74,6 +74,10 @@ async fn the_root_of_the_database_is_no_identity_for_a_service() {
     let root = Bind::Simple { dn: ROOT.to_owned(), password: ROOT_PASSWORD.into() };
     let report = look(&slapd, Some(&dn("probe")), |settings| settings.bind = root).await;
     assert!(says(&report, Level::Fail, "a password of one letter"), "{report:?}");
+    drop(slapd);
+    let slapd = Slapd::start(Options { manage: true, ..Options::default() }, &people());
+    let report = look(&slapd, Some(&dn("probe")), |_| ()).await;
+    assert!(says(&report, Level::Fail, "a password of one letter"), "{report:?}");
 }
 
 #[tokio::test]

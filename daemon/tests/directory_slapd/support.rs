@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use parvisd::directory::{
     Bind, Directory, DirectoryHealth, Outside, PasswordWrite, Prepared, Settings, Timeouts,
@@ -31,11 +32,20 @@ pub struct Options {
     pub open_config: bool,
     pub tls: bool,
     pub session_log: usize,
+    /// Give the service OpenLDAP's `manage`, as some sites do.
+    pub manage: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { hashes: true, policy: true, open_config: false, tls: false, session_log: 1000 }
+        Options {
+            hashes: true,
+            policy: true,
+            open_config: false,
+            tls: false,
+            session_log: 1000,
+            manage: false,
+        }
     }
 }
 
@@ -110,9 +120,13 @@ impl Slapd {
         self.dir.path().join(name)
     }
 
+    /// Send a signal; once this returns from a stop, all of it stands still.
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.as_ref().expect("slapd runs").id();
-        kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
+        let id = Pid::from_raw(i32::try_from(self.child.as_ref().expect("slapd runs").id()).unwrap());
+        kill(id, signal).unwrap();
+        if signal == Signal::SIGSTOP {
+            waitpid(id, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        }
     }
 
     /// End it as asked, and wait for it.
@@ -303,6 +317,7 @@ fn configuration(dir: &Path, options: Options) -> String {
         "TLSCACertificateFile {at}/ca.pem\nTLSCertificateFile {at}/server.pem\nTLSCertificateKeyFile {at}/server.key\n"
     );
     let config_reader = on(options.open_config, format!("by dn.exact=\"{SERVICE}\" read"));
+    let right = if options.manage { "manage" } else { "write" };
     let hash = on(options.hashes, "ppolicy_hash_cleartext\n".to_owned());
     let policy = format!("overlay ppolicy\nppolicy_default cn=default,ou=policies,{BASE}\n{hash}");
     write!(
@@ -328,9 +343,9 @@ maxsize 1073741824
 dbnosync
 index objectClass,uid,entryUUID,entryCSN eq
 limits dn.exact=\"{SERVICE}\" size=unlimited time=unlimited
-access to attrs=userPassword by dn.exact=\"{SERVICE}\" write by self write by anonymous auth by * none
+access to attrs=userPassword by dn.exact=\"{SERVICE}\" {right} by self write by anonymous auth by * none
 access to attrs=employeeType by dn.exact=\"{SERVICE}\" read by * none
-access to * by dn.exact=\"{SERVICE}\" write by dn.exact=gidNumber=0+uidNumber=0,cn=peercred,cn=external,cn=auth write by self read by * none
+access to * by dn.exact=\"{SERVICE}\" {right} by dn.exact=gidNumber=0+uidNumber=0,cn=peercred,cn=external,cn=auth write by self read by * none
 {}overlay syncprov
 syncprov-checkpoint 1000 5
 syncprov-sessionlog {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use parvisd::directory::{EntryUuid, Prepared, Sighting};
+use parvisd::directory::{EntryUuid, Prepared, Settings, Sighting};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -200,5 +200,42 @@ async fn a_server_that_stops_or_restarts_is_said_and_gone_on_with() {
     assert!(matches!(seen.next(SECOND).await, Sighting::Down { .. }));
     slapd.launch();
     seen.refreshed().await;
+    seen.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watch_is_protected_like_everything_else() {
+    let slapd = Slapd::start(Options { tls: true, ..Options::default() }, &person("one", "I:x", ""));
+    let with = |uri: String, starttls, ca: &str| {
+        let ca_file = Some(slapd.path(ca));
+        Settings { uris: vec![uri], starttls, ca_file, ..slapd.settings() }.prepare().unwrap()
+    };
+    for prepared in [
+        with(slapd.tls_uri(), false, "ca.pem"),
+        with(slapd.named_uri(), true, "ca.pem"),
+        with(slapd.local_uri(), false, "ca.pem"),
+    ] {
+        let mut seen = Seen::from(prepared, None);
+        assert_eq!(seen.refreshed().await.0, [dn("one")]);
+        seen.end().await;
+    }
+    for prepared in [with(slapd.tls_uri(), false, "other.pem"), with(slapd.named_uri(), true, "other.pem")] {
+        let mut seen = Seen::from(prepared, None);
+        let down = seen.next(Duration::from_secs(5)).await;
+        assert!(matches!(&down, Sighting::Down { why } if why.contains("certificate")), "{down:?}");
+        seen.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_listener_slows_the_server_and_loses_nothing() {
+    let many: String = (0..600).map(|n| person(&format!("p{n}"), "I:x", "")).collect();
+    let slapd = Slapd::start(Options::default(), &many);
+    let mut seen = Seen::from(slapd.prepared(), None);
+    let Sighting::Entry(_) = seen.next(Duration::from_secs(5)).await else { panic!("an entry") };
+    // Longer than the heartbeat and the operation's deadline together: being slow is not being gone.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let (names, complete, _) = seen.refreshed().await;
+    assert_eq!((names.len(), complete.map(|all| all.len())), (599, Some(600)));
     seen.end().await;
 }

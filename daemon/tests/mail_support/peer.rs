@@ -34,11 +34,11 @@ pub fn say(reply: &str) -> Act {
     Act::Say(format!("{reply}\r\n").into_bytes())
 }
 
-/// How the server encrypts.
+/// How the server encrypts: not, when asked (STARTTLS), or from the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
     None,
-    StartTls,
+    Asked,
     Implicit,
 }
 
@@ -164,7 +164,7 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, setup: Arc<Setup>, seen: Arc
         let going = match verb.as_str() {
             "EHLO" => {
                 let mut offers = vec!["peer.example"];
-                if setup.tls == Tls::StartTls && !encrypted {
+                if setup.tls == Tls::Asked && !encrypted {
                     offers.push("STARTTLS");
                 }
                 offers.extend(setup.offers);
@@ -258,7 +258,7 @@ impl Session {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
                 return Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
             }
-            let mut space = [0; 16 * 1024];
+            let mut space = vec![0; 16 * 1024];
             match self.io.read(&mut space).await {
                 Ok(0) | Err(_) => return None,
                 Ok(count) => self.heard.extend_from_slice(&space[..count]),

@@ -60,8 +60,11 @@ fn run(options: &Options, deadline: Instant) -> Finished {
         Err(none) => return none.into(),
     };
     let result = Client::connect(&options.socket, deadline).and_then(|mut client| client.ask(&call));
-    let problem = result.as_ref().err().and_then(problem);
-    Finished { outcome: Outcome::of(result), language, problem }
+    let problem = result.as_ref().err().map(problem);
+    let outcome = Outcome::of(result);
+    // A refusal has its own words.
+    let problem = problem.filter(|_| matches!(outcome, Outcome::Failed(_)));
+    Finished { outcome, language, problem }
 }
 
 /// Reads the request on standard input.
@@ -91,12 +94,11 @@ impl From<InputError> for NoRequest {
     }
 }
 
-/// What to say of an error beside its outcome; a refusal needs no more words.
-fn problem(error: &ClientError) -> Option<String> {
+/// An error with what caused it.
+fn problem(error: &ClientError) -> String {
     match error {
-        ClientError::Answered(reply) if reply.name == "org.parvis.Hook.Refused" => None,
-        ClientError::Unreachable { source, .. } => Some(format!("{error}: {source}")),
-        _ => Some(error.to_string()),
+        ClientError::Unreachable { source, .. } => format!("{error}: {source}"),
+        _ => error.to_string(),
     }
 }
 
@@ -107,11 +109,17 @@ impl From<NoRequest> for Finished {
 }
 
 impl Finished {
+    /// The answer first: whoever reads the errors may be slow, and must not keep it from whoever asked.
     fn print(&self, format: Format, deadline: Instant) -> ExitCode {
+        let exit = self.print_answer(format, deadline);
         if let Some(problem) = &self.problem {
             let one_line = problem.replace(char::is_control, "?");
             streams::write_error(&format!("parvis-hook: failed to {one_line}\n"), deadline);
         }
+        exit
+    }
+
+    fn print_answer(&self, format: Format, deadline: Instant) -> ExitCode {
         let text = match format {
             Format::Json => self.outcome.json(self.language).map(Some),
             Format::CasInterrupt => Ok(Some(self.outcome.cas_interrupt(self.language).to_string())),

@@ -64,7 +64,8 @@ fn read_each(
 ) -> Result<(), InputError> {
     let input = io::stdin();
     let mut buffer = vec![0; READ_AT_ONCE];
-    loop {
+    // The deadline is looked at here as well: an input that never runs dry is always ready.
+    while Instant::now() < deadline {
         wait(&input, PollFlags::POLLIN, deadline).map_err(|errno| match errno {
             Errno::ETIMEDOUT => InputError::TimedOut,
             other => InputError::Failed(other),
@@ -76,6 +77,7 @@ fn read_each(
             Err(errno) => return Err(InputError::Failed(errno)),
         }
     }
+    Err(InputError::TimedOut)
 }
 
 /// Writes to standard output; with no deadline it waits for as long as it takes.
@@ -104,14 +106,15 @@ fn write_all(output: &impl AsFd, text: &str, deadline: Option<Instant>) -> nix::
     Ok(())
 }
 
-/// Waits until a descriptor is ready, or has an error that the next call will say; `ETIMEDOUT` past the deadline.
+/// Waits until a descriptor is ready, or has an error that the next call will say; `ETIMEDOUT` where it is not ready
+/// by the deadline. Past the deadline it does not wait.
 fn wait(descriptor: &impl AsFd, ready_for: PollFlags, deadline: Instant) -> nix::Result<()> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let milliseconds = left.as_nanos().div_ceil(1_000_000);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(descriptor.as_fd(), ready_for)], timeout) {
-            Ok(0) if deadline <= Instant::now() => return Err(Errno::ETIMEDOUT),
+            Ok(0) if left.is_zero() => return Err(Errno::ETIMEDOUT),
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => return Ok(()),
             Err(errno) => return Err(errno),

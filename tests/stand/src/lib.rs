@@ -17,6 +17,7 @@ pub mod place;
 pub mod postfix;
 pub mod proxy;
 pub mod run;
+pub mod scene;
 pub mod slapd;
 
 pub use campus::{Person, Population, State, campus, small};
@@ -26,4 +27,5 @@ pub use ldif::Entry;
 pub use message::Message;
 pub use postfix::{Postfix, PostfixOptions};
 pub use proxy::{Fault, Proxy};
+pub use scene::{Scene, SceneOptions, Walk};
 pub use slapd::{SUFFIX, Slapd, SlapdOptions};

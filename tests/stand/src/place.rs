@@ -33,7 +33,7 @@ impl Place {
     pub fn new(name: &str) -> Result<Self> {
         static SWEPT: Once = Once::new();
         let base = base();
-        SWEPT.call_once(|| sweep(&base));
+        SWEPT.call_once(Self::sweep);
         let dir = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{name}-"))
             .tempdir_in(&base)
@@ -41,6 +41,11 @@ impl Place {
         let alive = File::create(dir.path().join(ALIVE)).context("failed to mark a private directory")?;
         alive.lock().context("failed to lock a private directory")?;
         Ok(Self { dir, _alive: alive })
+    }
+
+    /// Removes what processes that were killed have left; the first [`Place::new`] of a process does it.
+    pub fn sweep() {
+        sweep(&base());
     }
 
     /// Lets every user walk through the directory: for servers that give up root, such as Postfix.

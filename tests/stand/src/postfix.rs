@@ -3,11 +3,11 @@
 //!
 //! `/etc/postfix` and the system's own Postfix are not touched. It must not deliver to anything but the inbox.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeWriter};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -29,6 +29,8 @@ pub struct PostfixOptions {
 #[derive(Debug)]
 pub struct Postfix {
     running: Option<Running>,
+    /// While this is open, Postfix runs.
+    hold: Option<PipeWriter>,
     place: Place,
     smtp: Port,
     submission: Port,
@@ -45,6 +47,7 @@ impl Postfix {
         place.open_to_all()?;
         let mut postfix = Self {
             running: None,
+            hold: None,
             smtp: Port::free()?,
             submission: Port::free()?,
             submissions: Port::free()?,
@@ -82,10 +85,12 @@ impl Postfix {
 
     /// Stops it; what is queued stays, and is sent after [`Postfix::restart`].
     pub fn stop(&mut self) -> Result<()> {
-        if let Some(running) = self.running.take() {
-            running.terminate(Duration::from_secs(20))?;
+        self.hold = None;
+        let limit = Duration::from_secs(20);
+        match self.running.take().map(|running| running.wait(limit)) {
+            Some(None) => bail!("Postfix still runs after {limit:?}"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Starts it again with the same ports and queue.
@@ -126,9 +131,14 @@ impl Postfix {
 
     fn launch(&mut self) -> Result<()> {
         let output = std::fs::File::create(self.place.join("start.log"))?;
-        let mut command = run::leashed(&program("postfix")?);
-        command.arg("-c").arg(self.place.join("conf")).arg("start-fg");
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let conf = self.place.join("conf");
+        let conf = conf.to_str().context("the directory's name is not UTF-8")?;
+        run::expect(&program("postfix")?, &["-c", conf, "check"], b"")
+            .context("failed to prepare Postfix")?;
+        let (read, hold) = std::io::pipe()?;
+        let mut command = Command::new(program("sh")?);
+        command.args(["-c", KEEPER]).arg(master()?).args(["-c", conf, "-s"]);
+        command.stdin(read).stdout(output.try_clone()?).stderr(output);
         let running = run::start("postfix", command)?;
         let port = self.smtp.number();
         let ready = run::until(Duration::from_secs(30), || match running.status() {
@@ -140,14 +150,13 @@ impl Postfix {
             let said = run::tail(&self.place.join("start.log"), 10);
             format!("failed to start a private Postfix:\n{said}\n{}", run::tail(&self.log_file(), 10))
         })?;
-        self.running = Some(running);
+        (self.running, self.hold) = (Some(running), Some(hold));
         Ok(())
     }
 }
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        // Its master is asked first: it ends its parts, which a SIGKILL to it would leave to find out by themselves.
         let _ = self.stop();
     }
 }
@@ -209,6 +218,19 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 ";
+
+/// Starts Postfix's master, and ends it when standard input ends: when we close the pipe, or are no more.
+///
+/// Not the leash of [`run::leashed`]: the kernel forgets it when a process changes its user for a moment, as the master
+/// does. And not `postfix start-fg`, whose master is a grandchild. A master that is killed with SIGKILL would leave its
+/// parts running, so it is asked.
+const KEEPER: &str = "exec 3<&0; \"$0\" \"$@\" 3<&- & master=$!; \
+    { read -r _ <&3; kill -TERM $master; } & reader=$!; wait $master; status=$?; kill $reader; exit $status";
+
+fn master() -> Result<PathBuf> {
+    let asked = run::expect(&program("postconf")?, &["-d", "-h", "daemon_directory"], b"")?;
+    Ok(Path::new(asked.trim()).join("master"))
+}
 
 fn greets(port: u16) -> bool {
     let greeting = || -> std::io::Result<String> {

@@ -39,13 +39,15 @@ pub struct Usage {
 }
 
 /// A command whose process the kernel kills when this process dies. Add arguments and streams, then [`start`] it.
+///
+/// Not for a program that changes its user, even for a moment: the kernel then forgets.
 pub fn leashed(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
 }
 
-/// Starts a [`leashed`] command.
+/// Starts a command, [`leashed`] as a rule.
 pub fn start(name: &str, command: Command) -> Result<Running> {
     let mut child = spawn_from_lasting_thread(command).with_context(|| format!("failed to start {name}"))?;
     child.stdin.take();

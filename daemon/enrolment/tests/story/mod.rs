@@ -100,6 +100,8 @@ pub enum Move {
     Wait(Wait),
     /// The sysadmin or another program writes the entry, and the watch sees it or will.
     Write { standing: Standing, change: Change, seen: bool },
+    /// A filter in the configuration is wrong for a while: the same entry counts as something else.
+    Flap(Standing),
     /// The watch delivers what the entry once was, late or again.
     Deliver(usize),
     /// The directory is restored from a backup, and the watch reads all of it again.
@@ -181,6 +183,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         3 => (standing(), change(), any::<bool>())
             .prop_map(|(standing, change, seen)| Move::Write { standing, change, seen }),
         2 => any::<u8>().prop_map(|which| Move::Deliver(which.into())),
+        1 => standing().prop_map(Move::Flap),
         1 => any::<u8>().prop_map(|which| Move::RollBack(which.into())),
         1 => any::<u8>().prop_map(|which| Move::ReadBefore(which.into())),
         1 => Just(Move::Remove),

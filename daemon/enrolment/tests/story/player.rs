@@ -133,6 +133,7 @@ impl Player {
                 Ok(())
             }
             Move::Write { standing, change, seen } => self.write(*standing, *change, *seen),
+            Move::Flap(standing) => self.deliver(self.world.sighting(*standing, false)),
             Move::Deliver(which) => self.deliver(pick(&self.history, *which)),
             Move::RollBack(which) => {
                 let past = pick(&self.history, *which);

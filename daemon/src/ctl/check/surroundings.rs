@@ -7,7 +7,7 @@ use crate::ctl::failure::Failure;
 use crate::directory::{self, PasswordWrite};
 use crate::mail::Templates;
 use crate::service::outside;
-use crate::workers::post;
+use crate::workers;
 use parvis_protocol::admin::{Call, PartState, StatusAnswer};
 use std::time::Duration;
 
@@ -94,11 +94,11 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
 
 async fn mail(settings: &Settings, notes: &mut Notes) {
     let server = format!("{} port {}", settings.mail.host, settings.mail.port);
-    let relay = match post::relay(&settings.mail) {
+    let relay = match workers::relay(&settings.mail) {
         Ok(relay) => relay,
         Err(fault) => return notes.failure(fault.to_string(), "settings that can be used", "correct the section mail"),
     };
-    let sender = match post::sender(settings) {
+    let sender = match workers::sender(settings) {
         Ok(sender) => sender,
         Err(error) => {
             return notes.failure(error.to_string(), "a sender that can be written", "correct mail.from and campus.name");

@@ -123,6 +123,8 @@ fn admin_answers() {
     }
 }
 
+type ReadError = fn(&str, &Value) -> Result<Value, String>;
+
 /// An error's parameters, through the whole reply that it serialises as.
 fn error<F: Serialize + DeserializeOwned>(name: &str, parameters: &Value) -> Result<Value, String> {
     let reply = json!({ "error": name, "parameters": parameters }).to_string();
@@ -134,7 +136,7 @@ fn error<F: Serialize + DeserializeOwned>(name: &str, parameters: &Value) -> Res
 
 #[test]
 fn errors() {
-    let known: [(&str, fn(&str, &Value) -> Result<Value, String>); 3] = [
+    let known: [(&str, ReadError); 3] = [
         (INTERFACE_HOOK, error::<hook::Failure>),
         (INTERFACE_ADMIN, error::<admin::Failure>),
         (INTERFACE_SERVICE, error::<service::Failure>),

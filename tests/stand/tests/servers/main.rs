@@ -7,6 +7,8 @@ mod daemon;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod leash;
+#[cfg(test)]
 mod postfix;
 #[cfg(test)]
 mod proxy;

@@ -1,0 +1,85 @@
+//! What the server does with a password, tried on an entry made for that.
+//!
+//! It leaves a hash of a password that nobody knows.
+
+use std::collections::HashSet;
+
+use ldap3::Mod;
+use ldap3::exop::PasswordModify;
+
+use super::Look;
+use crate::directory::link::{Fault, Link, refusal, within};
+
+impl Look<'_> {
+    /// Try it on an entry made for that: is a clear password hashed, is the policy applied to us?
+    pub(super) async fn tried(
+        &mut self,
+        link: &Link,
+        entry: &str,
+        random: &(dyn Fn() -> u64 + Send + Sync),
+    ) -> Result<Option<bool>, Fault> {
+        let new = || format!("Pp1-{:016x}{:016x}", random(), random());
+        let password = new();
+        let mut ldap = link.ldap();
+        let set = |password: &str| {
+            let values = HashSet::from([password.as_bytes().to_vec()]);
+            vec![Mod::Replace(b"userPassword".to_vec(), values)]
+        };
+        let result = within(self.limit, ldap.modify(entry, set(&password))).await?;
+        if result.rc != 0 {
+            let what = format!("the password of {entry} cannot be set: {}", refusal(&result));
+            self.fail(
+                what,
+                "an entry whose password the service may write",
+                "check the entry and the service's rights",
+            );
+            return Ok(None);
+        }
+        let compared = within(self.limit, ldap.compare(entry, "userPassword", password.as_bytes())).await?;
+        let clear = match compared.0.rc {
+            6 => Some(true),
+            5 => Some(false),
+            _ => None,
+        };
+        let skipped = self.skipped(link, entry).await?;
+        self.tidied(link, entry, &new(), clear).await?;
+        if skipped {
+            let action = "check that the policy applies to the entry, and that the service is neither root nor has `manage`: write is enough";
+            self.fail(
+                format!("the server accepted a password of one letter on {entry}"),
+                "the password policy",
+                action,
+            );
+        } else {
+            self.ok("the password policy applies to what the service writes".to_owned());
+        }
+        Ok(clear.map(|clear| !clear))
+    }
+
+    /// Whatever was left behind is replaced by a hash of a password that nobody knows.
+    async fn tidied(
+        &mut self,
+        link: &Link,
+        entry: &str,
+        last: &str,
+        clear: Option<bool>,
+    ) -> Result<(), Fault> {
+        let request = PasswordModify { user_id: Some(entry), old_pass: None, new_pass: Some(last) };
+        let mut ldap = link.ldap();
+        let hashed = within(self.limit, ldap.extended(request)).await?;
+        if hashed.1.rc != 0 && clear != Some(false) {
+            let what = format!("{entry} keeps a password in clear text: {}", refusal(&hashed.1));
+            self.warn(what, "RFC 3062", "reset the password of the test entry by hand");
+        }
+        Ok(())
+    }
+
+    async fn skipped(&self, link: &Link, entry: &str) -> Result<bool, Fault> {
+        let values = HashSet::from([b"a".to_vec()]);
+        let mut ldap = link.ldap();
+        let result =
+            within(self.limit, ldap.modify(entry, vec![Mod::Replace(b"userPassword".to_vec(), values)]))
+                .await?;
+        Ok(result.rc == 0)
+    }
+}
