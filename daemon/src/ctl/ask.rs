@@ -38,7 +38,12 @@ impl Desk {
     }
 
     /// One call on a connection of its own.
-    pub fn ask<T: DeserializeOwned>(&self, call: &Call, what: &'static str, within: Duration) -> Result<T, Failure> {
+    pub fn ask<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        what: &'static str,
+        within: Duration,
+    ) -> Result<T, Failure> {
         self.connect(what)?.ask(call, within)
     }
 }

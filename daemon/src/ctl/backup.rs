@@ -29,7 +29,8 @@ pub fn backup(desk: &Desk, screen: &Screen, file: &Path) -> Result<Verdict, Fail
         .mode(0o600)
         .open(&beside.path)
         .map_err(|source| failed("make", &beside.path, source))?;
-    let bytes = receive(desk, |piece| out.write_all(piece).map_err(|source| failed("write", &beside.path, source)))?;
+    let bytes =
+        receive(desk, |piece| out.write_all(piece).map_err(|source| failed("write", &beside.path, source)))?;
     out.sync_all().map_err(|source| failed("write", &beside.path, source))?;
     beside.rename(file)?;
     let shown = file.display().to_string();

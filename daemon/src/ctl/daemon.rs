@@ -1,10 +1,10 @@
 //! The daemon itself: `status`, `sweep`.
 
+use super::Verdict;
 use super::ask::{Desk, LONG, QUICK};
 use super::failure::Failure;
 use super::screen::{Screen, exact, short};
 use super::table::Table;
-use super::Verdict;
 use parvis_protocol::admin::{Call, StatusAnswer, Sweep, SweepAnswer};
 
 /// How the daemon and its parts are.
@@ -37,7 +37,11 @@ pub fn sweep(desk: &Desk, screen: &Screen, dry: bool) -> Result<Verdict, Failure
     screen.answer(&answer, || {
         let count = answer.swept.len();
         if count == 0 {
-            return screen.line(if dry { "there would be nothing to sweep" } else { "there was nothing to sweep" });
+            return screen.line(if dry {
+                "there would be nothing to sweep"
+            } else {
+                "there was nothing to sweep"
+            });
         }
         let mut table = Table::new(&["LOGIN", "ACTION", "REASON"]);
         for one in &answer.swept {

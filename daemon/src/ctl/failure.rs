@@ -108,17 +108,31 @@ impl Failure {
                  down (journalctl -u parvisd)"
             }
             Self::TimedOut { .. } => "look at its journal (journalctl -u parvisd), then try again",
-            Self::NotPermitted { .. } => "use sudo, or become a member of a group that gate.admin names (parvis-admin)",
+            Self::NotPermitted { .. } => {
+                "use sudo, or become a member of a group that gate.admin names (parvis-admin)"
+            }
             Self::Refused { .. } | Self::Output(_) => "",
             Self::Fault { .. } => "look at its journal (journalctl -u parvisd), and report it",
             Self::Differs { .. } => "install both in the same version, and restart parvisd",
             Self::Configuration(_) => "correct each key; parvisctl check looks at all of it",
-            Self::Restore(RestoreError::NotEmpty { .. }) => "move what is there away and keep it, or name another store.path",
-            Self::Restore(RestoreError::Open(OpenError::Locked { .. })) => "stop the daemon first: systemctl stop parvisd",
-            Self::Restore(RestoreError::Damaged { .. }) => "take an earlier backup; nothing was left in the folder",
-            Self::Restore(RestoreError::Full { .. }) => "make room on the disk; nothing was left in the folder",
-            Self::Restore(RestoreError::Newer { .. }) => "install the parvisd that wrote the backup, or a later one",
-            Self::Restore(RestoreError::Open(_) | RestoreError::Failed { .. }) => "run it as root; nothing was restored",
+            Self::Restore(RestoreError::NotEmpty { .. }) => {
+                "move what is there away and keep it, or name another store.path"
+            }
+            Self::Restore(RestoreError::Open(OpenError::Locked { .. })) => {
+                "stop the daemon first: systemctl stop parvisd"
+            }
+            Self::Restore(RestoreError::Damaged { .. }) => {
+                "take an earlier backup; nothing was left in the folder"
+            }
+            Self::Restore(RestoreError::Full { .. }) => {
+                "make room on the disk; nothing was left in the folder"
+            }
+            Self::Restore(RestoreError::Newer { .. }) => {
+                "install the parvisd that wrote the backup, or a later one"
+            }
+            Self::Restore(RestoreError::Open(_) | RestoreError::Failed { .. }) => {
+                "run it as root; nothing was restored"
+            }
             Self::File { .. } => "check the path, its rights and the room on its disk",
         }
     }
@@ -127,7 +141,9 @@ impl Failure {
     pub fn of_call(error: ClientError, what: &str, socket: &Path) -> Self {
         let what = what.to_owned();
         match error {
-            ClientError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            ClientError::Unreachable { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 Self::NotPermitted { what }
             }
             ClientError::Unreachable { source, .. } => {

@@ -1,8 +1,8 @@
 //! The man pages and the shell completions, made of the command lines themselves.
 
+use super::Verdict;
 use super::arguments::Arguments;
 use super::failure::Failure;
-use super::Verdict;
 use clap::{Arg, Command, CommandFactory};
 use clap_mangen::Man;
 use std::io::Write;
@@ -91,7 +91,9 @@ As the service manager sets them. The sockets that it hands over are named \fIho
 /// Writes the pages that are made of command lines.
 pub fn pages(dir: &Path) -> Result<Verdict, Failure> {
     let daemon = crate::service::Arguments::command();
-    for (name, command, more) in [("parvisd.8", daemon, DAEMON_MORE), ("parvisctl.8", Arguments::command(), CTL_MORE)] {
+    for (name, command, more) in
+        [("parvisd.8", daemon, DAEMON_MORE), ("parvisctl.8", Arguments::command(), CTL_MORE)]
+    {
         let path = dir.join(name);
         let failed = |source| Failure::File { what: "write", path: path.clone(), source };
         let text = page(command, more).map_err(failed)?;
@@ -135,7 +137,11 @@ fn commands(out: &mut Vec<u8>, above: &Command, path: &str) -> std::io::Result<(
             commands(out, command, &format!("{name} "))?;
             continue;
         }
-        let own = || command.get_arguments().filter(|argument| !argument.is_global_set() && argument.get_id() != "help");
+        let own = || {
+            command
+                .get_arguments()
+                .filter(|argument| !argument.is_global_set() && argument.get_id() != "help")
+        };
         let synopsis: Vec<String> = own().map(synopsis).collect();
         writeln!(out, ".SS \"{}\"", roff(format!("{name} {}", synopsis.join(" ")).trim_end()))?;
         writeln!(out, "{}", roff(&command.get_about().map(ToString::to_string).unwrap_or_default()))?;

@@ -215,7 +215,8 @@ impl Look<'_> {
         let answer = self.search(link, Scope::Subtree, &filter, &[&login], MAX_COUNT).await?;
         let count = answer.entries.len();
         if answer.result.rc != 0 && count == 0 {
-            let what = format!("provisional people in no population cannot be counted: {}", refusal(&answer.result));
+            let what =
+                format!("provisional people in no population cannot be counted: {}", refusal(&answer.result));
             self.warn(what, "a count", "check the filters of the populations");
         } else if count == 0 {
             self.ok("every provisional person is in a population".to_owned());

@@ -32,7 +32,11 @@ fn config_file(path: &Path, notes: &mut Notes) {
     let shown = path.display();
     if found.mode() & 0o002 != 0 {
         let action = format!("chmod o-w {shown}");
-        notes.failure(format!("{shown} can be written by everybody ({})", mode(&found)), "only its owner", &action);
+        notes.failure(
+            format!("{shown} can be written by everybody ({})", mode(&found)),
+            "only its owner",
+            &action,
+        );
     } else if !trusted(&found) {
         let action = format!("chown root {shown}");
         notes.warning(format!("{shown} belongs to user {}", found.uid()), "root", &action);
@@ -70,7 +74,8 @@ fn mode(found: &Metadata) -> String {
 pub fn look(settings: &Settings, notes: &mut Notes) {
     store_folder(&settings.store, notes.about("store"));
     let gate = &settings.gate;
-    for (key, socket) in [("gate.hook-socket", &gate.hook_socket), ("gate.admin-socket", &gate.admin_socket)] {
+    for (key, socket) in [("gate.hook-socket", &gate.hook_socket), ("gate.admin-socket", &gate.admin_socket)]
+    {
         socket_folder(key, socket, notes.about("sockets"));
     }
     charter(settings, notes.about("charter"));
@@ -83,7 +88,8 @@ fn store_folder(dir: &Path, notes: &mut Notes) {
     let shown = dir.display();
     let above = dir.parent().unwrap_or(dir);
     let Ok(parent) = std::fs::metadata(above) else {
-        let action = "start the service once (it makes the folder), or create it for the daemon's user, mode 0700";
+        let action =
+            "start the service once (it makes the folder), or create it for the daemon's user, mode 0700";
         return notes.failure(format!("{} is not there", above.display()), "the store's home", action);
     };
     let found = std::fs::metadata(dir).ok();
@@ -91,13 +97,20 @@ fn store_folder(dir: &Path, notes: &mut Notes) {
         Ok(Some(state)) => notes.ok(format!("{shown} is a store, marked {state}")),
         Ok(None) if found.is_some() => notes.ok(format!("{shown} holds no store yet: the daemon makes one")),
         Ok(None) => notes.ok(format!("{shown} is not there yet: the daemon makes it")),
-        Err(error) => notes.failure(error.to_string(), "a store that this version reads", "see the text above"),
+        Err(error) => {
+            notes.failure(error.to_string(), "a store that this version reads", "see the text above")
+        }
     }
     let closed = |folder: &Metadata| folder.mode() & 0o077 == 0;
     match &found {
         Some(found) if found.uid() != parent.uid() => {
             let action = format!("chown -R {}:{} {shown}", parent.uid(), parent.gid());
-            let what = format!("{shown} belongs to user {}, and {} to user {}", found.uid(), above.display(), parent.uid());
+            let what = format!(
+                "{shown} belongs to user {}, and {} to user {}",
+                found.uid(),
+                above.display(),
+                parent.uid()
+            );
             notes.failure(what, "one owner: the daemon's user", &action);
         }
         Some(found) if !closed(found) && !closed(&parent) => {
@@ -117,7 +130,11 @@ fn store_folder(dir: &Path, notes: &mut Notes) {
 /// After a stop that was not in order, the store is first opened as a copy: as much again must be free.
 fn room(dir: &Path, above: &Path, notes: &mut Notes) {
     let Ok(disk) = statvfs(above) else {
-        return notes.warning(format!("the free space at {} cannot be seen", above.display()), "an answer", "run it as root");
+        return notes.warning(
+            format!("the free space at {} cannot be seen", above.display()),
+            "an answer",
+            "run it as root",
+        );
     };
     let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size());
     let used = std::fs::read_dir(dir.join("sled")).into_iter().flatten().flatten();
@@ -128,7 +145,11 @@ fn room(dir: &Path, above: &Path, notes: &mut Notes) {
         notes.failure(what, &expected, "make room: without it, nobody can go on");
     } else if free < used + LEAST_FREE {
         let expected = "as much again as the store has";
-        notes.warning(what, expected, "make room: after a power cut, the daemon first opens a copy of the store");
+        notes.warning(
+            what,
+            expected,
+            "make room: after a power cut, the daemon first opens a copy of the store",
+        );
     } else {
         notes.ok(what);
     }
@@ -173,7 +194,11 @@ fn breached(path: &Path, notes: &mut Notes) {
     match sample(path) {
         Ok(Some(fault)) => notes.failure(format!("{shown}: {fault}"), expected, action),
         Ok(None) => notes.ok(format!("{shown} looks sorted")),
-        Err(error) => notes.failure(format!("{shown} cannot be read: {error}"), expected, "check the path and its rights"),
+        Err(error) => notes.failure(
+            format!("{shown} cannot be read: {error}"),
+            expected,
+            "check the path and its rights",
+        ),
     }
 }
 

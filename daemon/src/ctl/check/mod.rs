@@ -89,7 +89,9 @@ pub fn check(sources: &Sources, desk: &Desk, screen: &Screen, probe: bool) -> Re
     let mut notes = Notes::default();
     match &settings {
         Ok(settings) => {
-            notes.about("configuration").ok(format!("{} and what is beside it is sound", sources.file.display()));
+            notes
+                .about("configuration")
+                .ok(format!("{} and what is beside it is sound", sources.file.display()));
             settings::look(settings, &mut notes);
         }
         Err(faults) => configuration(faults, notes.about("configuration")),

@@ -28,13 +28,18 @@ fn time(settings: &Settings, notes: &mut Notes) {
 
 fn addresses(settings: &Settings, notes: &mut Notes) {
     let pages = &settings.pages;
-    let named = [("pages.base-url", Some(&pages.base_url)), ("pages.sign-in-url", pages.sign_in_url.as_ref())];
+    let named =
+        [("pages.base-url", Some(&pages.base_url)), ("pages.sign-in-url", pages.sign_in_url.as_ref())];
     let named = named.into_iter().filter_map(|(key, url)| url.map(|url| (key, url)));
     for (key, url) in named.chain(pages.return_to.iter().map(|prefix| ("pages.return-to", prefix))) {
         if url.starts_with("https://") {
             notes.ok(format!("{key}: {url}"));
         } else if is_local(url) {
-            notes.warning(format!("{key}: {url} is in clear, on this machine"), "https://", "only for a trial");
+            notes.warning(
+                format!("{key}: {url} is in clear, on this machine"),
+                "https://",
+                "only for a trial",
+            );
         } else {
             let action = "links and passwords would cross the network in clear: use https";
             notes.failure(format!("{key}: {url} is in clear"), "https://", action);
@@ -56,11 +61,13 @@ fn is_local(url: &str) -> bool {
 fn sender(settings: &Settings, notes: &mut Notes) {
     let from = &settings.mail.from;
     let domain = from.rsplit('@').next().unwrap_or_default().to_lowercase();
-    let own = |own: &String| domain == own.to_lowercase() || domain.ends_with(&format!(".{}", own.to_lowercase()));
+    let own =
+        |own: &String| domain == own.to_lowercase() || domain.ends_with(&format!(".{}", own.to_lowercase()));
     if settings.policy.own_domains.iter().any(own) {
         notes.ok(format!("mails come from {from}"));
     } else {
-        let action = "use an address of the campus: receivers check that its domain lets this server send (SPF, DKIM)";
+        let action =
+            "use an address of the campus: receivers check that its domain lets this server send (SPF, DKIM)";
         notes.warning(format!("mails come from {from}"), "an address in one of campus.domains", action);
     }
     let helo = settings.mail.helo.clone().unwrap_or_else(|| {
@@ -72,7 +79,11 @@ fn sender(settings: &Settings, notes: &mut Notes) {
         notes.ok(format!("the mail server, on this machine, is greeted as {helo}"));
     } else {
         let action = "set mail.helo to this machine's name in the DNS";
-        notes.warning(format!("the mail server is greeted as {helo:?}"), "a full name, parvis.univ.example", action);
+        notes.warning(
+            format!("the mail server is greeted as {helo:?}"),
+            "a full name, parvis.univ.example",
+            action,
+        );
     }
 }
 
@@ -90,7 +101,11 @@ fn roles(settings: &Settings, notes: &mut Notes) {
                 notes.ok(format!("{key}: {name}"));
             } else {
                 let action = "create it, or correct the key: nobody has this role through it";
-                notes.warning(format!("{key}: {name} is not known to this machine"), "a user or a group", action);
+                notes.warning(
+                    format!("{key}: {name} is not known to this machine"),
+                    "a user or a group",
+                    action,
+                );
             }
         }
     }
@@ -98,10 +113,16 @@ fn roles(settings: &Settings, notes: &mut Notes) {
 
 fn known(who: &Who) -> (bool, String) {
     match who {
-        Who::Uid(uid) => (User::from_uid(Uid::from_raw(*uid)).is_ok_and(|user| user.is_some()), format!("user {uid}")),
+        Who::Uid(uid) => {
+            (User::from_uid(Uid::from_raw(*uid)).is_ok_and(|user| user.is_some()), format!("user {uid}"))
+        }
         Who::User(name) => (User::from_name(name).is_ok_and(|user| user.is_some()), format!("user {name}")),
-        Who::Gid(gid) => (Group::from_gid(Gid::from_raw(*gid)).is_ok_and(|group| group.is_some()), format!("group {gid}")),
-        Who::Group(name) => (Group::from_name(name).is_ok_and(|group| group.is_some()), format!("group {name}")),
+        Who::Gid(gid) => {
+            (Group::from_gid(Gid::from_raw(*gid)).is_ok_and(|group| group.is_some()), format!("group {gid}"))
+        }
+        Who::Group(name) => {
+            (Group::from_name(name).is_ok_and(|group| group.is_some()), format!("group {name}"))
+        }
     }
 }
 
@@ -125,10 +146,13 @@ mod tests {
 
     #[test]
     fn only_this_machine_may_be_in_clear() {
-        for local in ["http://localhost:8080/", "http://127.0.0.1/", "http://[::1]:80/x", "http://localhost"] {
+        for local in ["http://localhost:8080/", "http://127.0.0.1/", "http://[::1]:80/x", "http://localhost"]
+        {
             assert!(is_local(local), "{local}");
         }
-        for other in ["http://univ.example/", "http://localhost.univ.example/", "http://127.0.0.1.x/", "http://"] {
+        for other in
+            ["http://univ.example/", "http://localhost.univ.example/", "http://127.0.0.1.x/", "http://"]
+        {
             assert!(!is_local(other), "{other}");
         }
     }

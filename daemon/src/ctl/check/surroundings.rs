@@ -28,7 +28,11 @@ pub fn look(settings: &Settings, desk: &Desk, probe: bool, notes: &mut Notes) {
             runtime.block_on(mail(settings, notes.about("mail server")));
         }
         Err(error) => {
-            notes.about("directory").failure(format!("cannot look: {error}"), "a runtime", "check this machine's limits (ulimit -a)");
+            notes.about("directory").failure(
+                format!("cannot look: {error}"),
+                "a runtime",
+                "check this machine's limits (ulimit -a)",
+            );
         }
     }
     daemon(desk, notes.about("daemon"));
@@ -44,7 +48,9 @@ fn templates(settings: &Settings, notes: &mut Notes) {
             }
         }
         Ok(templates) => match (templates.check(), folder) {
-            (Ok(()), Some(folder)) => notes.ok(format!("every mail can be written with {}", folder.display())),
+            (Ok(()), Some(folder)) => {
+                notes.ok(format!("every mail can be written with {}", folder.display()))
+            }
             (Ok(()), None) => notes.ok("the shipped ones are used"),
             (Err(faults), _) => {
                 for fault in &faults.0 {
@@ -59,13 +65,19 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
     let prepared = match settings.directory.clone().prepare() {
         Ok(prepared) => prepared,
         Err(faults) => {
-            return faults.iter().for_each(|fault| notes.failure(fault.to_string(), "settings that can be used", ""));
+            return faults
+                .iter()
+                .for_each(|fault| notes.failure(fault.to_string(), "settings that can be used", ""));
         }
     };
     let entry = settings.probe_entry.as_deref().filter(|_| probe);
     if probe && entry.is_none() {
         let action = "make an entry of no person for it, and name its DN in directory.probe-entry";
-        notes.failure("there is no entry on which a password could be tried", "directory.probe-entry", action);
+        notes.failure(
+            "there is no entry on which a password could be tried",
+            "directory.probe-entry",
+            action,
+        );
     }
     let writes: Vec<String> = settings.mapping.writes().map(str::to_owned).collect();
     let random = outside().random;
@@ -86,8 +98,12 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
     }
     if reached {
         notes.ok(match report.password_write {
-            PasswordWrite::InModify => "new passwords are written by the one modify (password-write = \"modify\")",
-            PasswordWrite::Extended => "new passwords are written by RFC 3062 first (password-write = \"extended\")",
+            PasswordWrite::InModify => {
+                "new passwords are written by the one modify (password-write = \"modify\")"
+            }
+            PasswordWrite::Extended => {
+                "new passwords are written by RFC 3062 first (password-write = \"extended\")"
+            }
         });
     }
 }
@@ -96,12 +112,18 @@ async fn mail(settings: &Settings, notes: &mut Notes) {
     let server = format!("{} port {}", settings.mail.host, settings.mail.port);
     let relay = match workers::relay(&settings.mail) {
         Ok(relay) => relay,
-        Err(fault) => return notes.failure(fault.to_string(), "settings that can be used", "correct the section mail"),
+        Err(fault) => {
+            return notes.failure(fault.to_string(), "settings that can be used", "correct the section mail");
+        }
     };
     let sender = match workers::sender(settings) {
         Ok(sender) => sender,
         Err(error) => {
-            return notes.failure(error.to_string(), "a sender that can be written", "correct mail.from and campus.name");
+            return notes.failure(
+                error.to_string(),
+                "a sender that can be written",
+                "correct mail.from and campus.name",
+            );
         }
     };
     match tokio::time::timeout(MAIL_TIME, relay.probe(sender.address())).await {
@@ -111,7 +133,8 @@ async fn mail(settings: &Settings, notes: &mut Notes) {
             notes.ok(format!("{server} is reached, {encrypted}{signed_in}"));
             notes.ok(format!("it takes mails from {}: {}", settings.mail.from, found.sender_reply));
             if !found.smtputf8 {
-                let action = "people with such an address are asked for another one; nothing to do if that is rare";
+                let action =
+                    "people with such an address are asked for another one; nothing to do if that is rare";
                 notes.warning(
                     "it does not take addresses beyond ASCII (SMTPUTF8)",
                     "SMTPUTF8 (RFC 6531)",
@@ -120,7 +143,8 @@ async fn mail(settings: &Settings, notes: &mut Notes) {
             }
         }
         Ok(Err(error)) => {
-            let action = "check mail.host, mail.port, mail.security and the server's log; mails wait meanwhile";
+            let action =
+                "check mail.host, mail.port, mail.security and the server's log; mails wait meanwhile";
             notes.failure(format!("{server}: {error}"), "a server that takes our mails", action);
         }
         Err(_) => {
@@ -135,7 +159,11 @@ fn daemon(desk: &Desk, notes: &mut Notes) {
     let status: StatusAnswer = match desk.ask(&Call::Status, "ask for the status", QUICK) {
         Ok(status) => status,
         Err(failure @ Failure::Unreachable { .. }) => {
-            return notes.warning(format!("no daemon runs: cannot {failure}"), "a daemon", "systemctl start parvisd");
+            return notes.warning(
+                format!("no daemon runs: cannot {failure}"),
+                "a daemon",
+                "systemctl start parvisd",
+            );
         }
         Err(failure) => {
             return notes.failure(format!("{socket}: cannot {failure}"), "an answer", failure.action());
