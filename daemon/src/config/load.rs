@@ -74,7 +74,7 @@ pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) 
 }
 
 /// The file and what stands in the folder `conf.d` beside it, in the order of the names.
-fn layers(file: &Path, faults: &mut Faults) -> Vec<PathBuf> {
+pub fn layers(file: &Path, faults: &mut Faults) -> Vec<PathBuf> {
     let mut layers = vec![file.to_owned()];
     let folder = file.with_file_name("conf.d");
     match std::fs::read_dir(&folder) {
