@@ -86,12 +86,16 @@ fn status_says_how_everything_is_and_exits_by_it() {
     assert!(!text.out.contains('\u{1b}') && text.err.is_empty(), "{text:?}");
     for part in ["directory", "mail", "store", "watch"] {
         let line = text.out.lines().find(|line| line.starts_with(part));
-        assert!(line.is_some_and(|line| line.contains("working") || line.contains("idle")), "{part}: {text:?}");
+        assert!(
+            line.is_some_and(|line| line.contains("working") || line.contains("idle")),
+            "{part}: {text:?}"
+        );
     }
     let json = ctl(&scene.daemon, &["status", "--json"]).code(0).json();
     assert_eq!(json["ok"], true);
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
-    let open = json["counts"].as_array().unwrap().iter().find(|count| count["name"] == "open enrolments").unwrap();
+    let open =
+        json["counts"].as_array().unwrap().iter().find(|count| count["name"] == "open enrolments").unwrap();
     assert!(open["count"].as_u64().unwrap() >= 1, "{json}");
     scene.slapd.stop().unwrap();
     scene.daemon.wait_status("directory", SOON).unwrap();
@@ -115,8 +119,12 @@ fn people_are_listed_shown_and_looked_after() {
     };
     let all = ctl(daemon, &["list", "--all", "--json"]).code(0);
     assert_eq!(mine(&all), ["lnguyen", "mdurand", "pmoreau", "tpetit"]);
-    let changed: Vec<Value> = all.json()["people"].as_array().unwrap().iter().map(|p| p["changed"].clone()).collect();
-    assert!(changed.is_sorted_by_key(|at| at.as_str().unwrap().to_owned()), "the oldest change first: {changed:?}");
+    let changed: Vec<Value> =
+        all.json()["people"].as_array().unwrap().iter().map(|p| p["changed"].clone()).collect();
+    assert!(
+        changed.is_sorted_by_key(|at| at.as_str().unwrap().to_owned()),
+        "the oldest change first: {changed:?}"
+    );
     assert_eq!(mine(&ctl(daemon, &["list", "--json"]).code(0)), ["mdurand", "pmoreau", "tpetit"]);
     assert_eq!(logins(&ctl(daemon, &["list", "--state", "charter", "--json"]).code(0)), ["mdurand"]);
     let table = ctl(daemon, &["list", "--state", "recovery-link"]).code(0);
@@ -128,12 +136,16 @@ fn people_are_listed_shown_and_looked_after() {
     assert_eq!(ctl(daemon, &["list", "--state", "closed"]).code(0).out, "nobody\n");
 
     let shown = ctl(daemon, &["show", "mdurand"]).code(0);
-    for words in ["login       mdurand", "state       charter", "marie@ailleurs.example", "LINK", "WHAT", "used "] {
+    for words in
+        ["login       mdurand", "state       charter", "marie@ailleurs.example", "LINK", "WHAT", "used "]
+    {
         assert!(shown.out.contains(words), "{words}: {shown:?}");
     }
     let json = ctl(daemon, &["show", "mdurand", "--json"]).code(0).json();
     assert_eq!(json["person"]["login"], "mdurand");
-    assert!(!json["timeline"].as_array().unwrap().is_empty() && !json["links"].as_array().unwrap().is_empty());
+    assert!(
+        !json["timeline"].as_array().unwrap().is_empty() && !json["links"].as_array().unwrap().is_empty()
+    );
     let uuid = json["person"]["uuid"].as_str().unwrap();
     assert_eq!(ctl(daemon, &["show", uuid, "--json"]).code(0).json(), json);
     let unknown = ctl(daemon, &["show", "nobody-here"]).code(1);
@@ -161,7 +173,10 @@ fn people_are_listed_shown_and_looked_after() {
     assert!(Said::of(&asked).code(0).out.contains("pmoreau"));
     assert_eq!(logins(&ctl(daemon, &["list", "--state", "closed", "--json"]).code(0)), ["pmoreau"]);
     let shown = ctl(daemon, &["show", "pmoreau"]).code(0);
-    assert!(shown.out.contains("claire-of-the-desk") && shown.out.contains("not a member after all"), "{shown:?}");
+    assert!(
+        shown.out.contains("claire-of-the-desk") && shown.out.contains("not a member after all"),
+        "{shown:?}"
+    );
     ctl(daemon, &["cancel", "pmoreau"]).code(64);
 
     let swept = ctl(daemon, &["sweep", "--dry-run", "--json"]).code(0);
@@ -202,7 +217,11 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
     let found = std::fs::metadata(&file).unwrap();
     assert_eq!((found.permissions().mode() & 0o777, found.len()), (0o600, made["bytes"].as_u64().unwrap()));
     let beside = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(beside.filter(|name| name.to_string_lossy().contains("backup")).count(), 1, "nothing is left beside it");
+    assert_eq!(
+        beside.filter(|name| name.to_string_lossy().contains("backup")).count(),
+        1,
+        "nothing is left beside it"
+    );
     let piped = ctl(&scene.daemon, &["backup", "-"]).code(0);
     assert!(piped.out.starts_with("{\"parvis-backup\":1") && piped.out.ends_with("\"}\n"), "{piped:?}");
     ctl(&scene.daemon, &["backup", "/no/such/folder/backup"]).code(1);
@@ -227,7 +246,10 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
         assert!(!store.exists(), "nothing is left of {length} bytes");
     }
     let restored = ctl(&scene.daemon, &["restore", name, "--json"]).code(0).json();
-    assert!(restored["keys"].as_u64().unwrap() > 4 && restored["records"].as_u64().unwrap() > 4, "{restored}");
+    assert!(
+        restored["keys"].as_u64().unwrap() > 4 && restored["records"].as_u64().unwrap() > 4,
+        "{restored}"
+    );
     scene.daemon.restart().unwrap();
     let after = ctl(&scene.daemon, &["list", "--all", "--json"]).code(0).json();
     assert_eq!(before, after);
@@ -309,8 +331,12 @@ fn check_looks_at_everything() {
     let said = ctl(&scene.daemon, &["check", "--json"]);
     no_secret(&said);
     let report = said.json();
-    let failures: Vec<&Value> =
-        report["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "failure").collect();
+    let failures: Vec<&Value> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["level"] == "failure")
+        .collect();
     assert!(failures.is_empty() && report["ok"] == true && said.code == 0, "{failures:#?}");
     for (words, level) in [
         ("parvis.toml and what is beside it is sound", "ok"),
@@ -330,10 +356,21 @@ fn check_looks_at_everything() {
         assert_eq!(finding(&report, words)["level"], level, "{words}");
     }
     let gate = finding(&report, "lets a provisional account in");
-    assert!(gate["action"].as_str().unwrap().contains("(!(supannRessourceEtat={COMPTE}I:SupannCree))"), "{gate}");
+    assert!(
+        gate["action"].as_str().unwrap().contains("(!(supannRessourceEtat={COMPTE}I:SupannCree))"),
+        "{gate}"
+    );
     let text = ctl(&scene.daemon, &["check"]).code(0);
-    assert!(text.out.contains("directory\n  ok       ") && text.out.contains("\n  warning  "), "{}", text.out);
-    assert!(text.out.contains("         to do: ") && text.out.contains("failures: 0, warnings: "), "{}", text.out);
+    assert!(
+        text.out.contains("directory\n  ok       ") && text.out.contains("\n  warning  "),
+        "{}",
+        text.out
+    );
+    assert!(
+        text.out.contains("         to do: ") && text.out.contains("failures: 0, warnings: "),
+        "{}",
+        text.out
+    );
 
     let without = ctl(&scene.daemon, &["check", "--probe", "--json"]).code(1).json();
     assert_eq!(finding(&without, "no entry on which a password could be tried")["level"], "failure");
@@ -360,7 +397,8 @@ fn check_finds_what_is_wrong_around_the_daemon() {
          [mail]\noverrides = {templates:?}\nfrom = \"parvis@elsewhere.example\"\n[gate]\nsso = [\"@no-such-group\"]\n",
     );
     std::fs::write(layout.path().join("conf.d/60-wrong.toml"), over).unwrap();
-    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(&config, 0o666);
     mode(&key, 0o640);
     mode(&store, 0o755);
@@ -412,7 +450,8 @@ fn check_refuses_the_directorys_root() {
 
     // Where the root may read the server's configuration, it takes no password to find out.
     let rule = format!("olcAccess: {{0}}to * by dn.exact=\"{ADMIN_DN}\" read by * break");
-    let change = format!("dn: olcDatabase={{0}}config,cn=config\nchangetype: modify\nadd: olcAccess\n{rule}\n");
+    let change =
+        format!("dn: olcDatabase={{0}}config,cn=config\nchangetype: modify\nadd: olcAccess\n{rule}\n");
     scene.slapd.configure(&change).unwrap();
     let report = ctl(&scene.daemon, &["check", "--json"]).code(1).json();
     assert_eq!(finding(&report, "the service is the database's root")["level"], "failure");
@@ -421,19 +460,27 @@ fn check_refuses_the_directorys_root() {
 #[test]
 fn check_names_every_fault_of_a_configuration() {
     let layout = Layout::new().unwrap();
-    let config = "[campus]\nzone = \"Europe/Pariss\"\nnmae = 1\n[mail]\nport = \"25\"\n[directory]\nuriss = []\n";
-    let (status, _) =
-        Daemon::refused(Layout::new().unwrap(), DaemonOptions { config: config.into(), ..Default::default() }).unwrap();
+    let config =
+        "[campus]\nzone = \"Europe/Pariss\"\nnmae = 1\n[mail]\nport = \"25\"\n[directory]\nuriss = []\n";
+    let (status, _) = Daemon::refused(
+        Layout::new().unwrap(),
+        DaemonOptions { config: config.into(), ..Default::default() },
+    )
+    .unwrap();
     assert_eq!(code(status), 78);
     std::fs::write(layout.config_file(), config).unwrap();
     let said = alone(&layout.config_file(), &["check"]).code(78);
-    for words in ["parvis.toml:3: campus.nmae", "parvis.toml:5: mail.port", "parvis.toml:7: directory.uriss"] {
+    for words in ["parvis.toml:3: campus.nmae", "parvis.toml:5: mail.port", "parvis.toml:7: directory.uriss"]
+    {
         assert!(said.out.contains(words), "{words}: {}", said.out);
     }
-    let fixed = "[campus]\nzone = \"Europe/Pariss\"\n[links]\nrecovery = \"whenever\"\n[sweep]\nschedule = \"x\"\n";
+    let fixed =
+        "[campus]\nzone = \"Europe/Pariss\"\n[links]\nrecovery = \"whenever\"\n[sweep]\nschedule = \"x\"\n";
     std::fs::write(layout.config_file(), fixed).unwrap();
     let report = alone(&layout.config_file(), &["check", "--json"]).code(78).json();
-    for words in ["campus.zone", "links.recovery", "sweep.schedule", "links.key-credential", "charter.file.fr"] {
+    for words in
+        ["campus.zone", "links.recovery", "sweep.schedule", "links.key-credential", "charter.file.fr"]
+    {
         assert_eq!(finding(&report, words)["area"], "configuration", "{words}");
     }
     let said = alone(&layout.config_file(), &["restore", "/dev/null"]).code(1);
@@ -448,7 +495,9 @@ fn check_names_every_fault_of_a_configuration() {
 #[test]
 fn the_command_line_is_read_and_its_pages_are_current() {
     let absent = Path::new("/no/such/parvis.toml");
-    for wrong in [&[][..], &["statuss"], &["list", "--state", "chartered"], &["cancel", "x"], &["show"], &["--nope"]] {
+    for wrong in
+        [&[][..], &["statuss"], &["list", "--state", "chartered"], &["cancel", "x"], &["show"], &["--nope"]]
+    {
         let said = alone(absent, wrong).code(64);
         assert!(said.out.is_empty() && !said.err.is_empty(), "{said:?}");
     }
@@ -496,7 +545,8 @@ fn the_daemon_takes_the_sockets_that_the_units_hand_over() {
         assert!(defaults.contains(&unit(name, "ListenStream")), "{name} and the defaults name one path");
         assert!(unit("parvisd.service", "Requires").contains(name), "starting the service starts {name}");
     }
-    let (slapd, inbox) = (Slapd::start(SlapdOptions::default()).unwrap(), Inbox::start(InboxOptions::default()).unwrap());
+    let (slapd, inbox) =
+        (Slapd::start(SlapdOptions::default()).unwrap(), Inbox::start(InboxOptions::default()).unwrap());
     let layout = Layout::new().unwrap();
     let options = SceneOptions::default();
     let config = scene::config(&options, &layout, &slapd, &inbox);
@@ -513,9 +563,16 @@ fn the_daemon_takes_the_sockets_that_the_units_hand_over() {
     let mut daemon = Daemon::start(layout, options).unwrap();
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
     let before = paths.each_ref().map(|path| inode(path));
-    assert_eq!(ctl(&daemon, &["list", "--json"]).code(0).json()["people"].as_array().map(Vec::is_empty), Some(false));
+    assert_eq!(
+        ctl(&daemon, &["list", "--json"]).code(0).json()["people"].as_array().map(Vec::is_empty),
+        Some(false)
+    );
     let (code, answer) = daemon.hook("state", &serde_json::json!({ "session": "x" })).unwrap();
     assert_eq!((code, answer["ok"].clone()), (1, false.into()), "the hook socket answers as one: {answer}");
     daemon.terminate().unwrap();
-    assert_eq!(paths.each_ref().map(|path| inode(path)), before, "they are systemd's, and outlive the daemon");
+    assert_eq!(
+        paths.each_ref().map(|path| inode(path)),
+        before,
+        "they are systemd's, and outlive the daemon"
+    );
 }
