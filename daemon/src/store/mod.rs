@@ -34,7 +34,7 @@ mod folder;
 #[cfg(test)]
 mod power_cut;
 
-pub use opening::{OpenError, memory, open};
+pub use opening::{OpenError, look, memory, open};
 pub use restoring::{RestoreError, RestoreSummary, restore};
 
 use std::future::Future;

@@ -107,6 +107,12 @@ pub fn open(dir: &Path, linker: Arc<dyn Linker>) -> Result<Arc<dyn Store>, OpenE
     Ok(store)
 }
 
+/// What the header says of a folder, without opening, locking or changing anything: `creating`, `running` (open now, or
+/// not closed in order) or `stopped`; none where no store was made yet.
+pub fn look(dir: &Path) -> Result<Option<&'static str>, OpenError> {
+    header::read(dir).map(|state| state.map(header::word))
+}
+
 /// A store in memory, for tests: it ends with the process.
 #[must_use]
 pub fn memory(linker: Arc<dyn Linker>) -> Arc<dyn Store> {

@@ -15,12 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::event::MailOutcome;
 use parvis_enrolment::{Event, Wanted, wanted};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
-/// How many due mails are looked at in one go.
-const PAGE: usize = 256;
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
 
@@ -28,7 +26,7 @@ const HELD: Duration = Duration::from_secs(30);
 pub struct Outbox {
     engine: Arc<Engine>,
     board: Arc<Board>,
-    post: Post,
+    post: RwLock<Arc<Post>>,
     connections: Mutex<Vec<Connection>>,
     under_way: Mutex<HashSet<Vec<u8>>>,
     finished: Notify,
@@ -49,12 +47,21 @@ impl Outbox {
         Self {
             engine,
             board,
-            post,
+            post: RwLock::new(Arc::new(post)),
             connections: Mutex::default(),
             under_way: Mutex::default(),
             finished: Notify::new(),
             held_until: Mutex::default(),
         }
+    }
+
+    /// Other templates from now on.
+    pub fn replace(&self, post: Post) {
+        *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
+    }
+
+    fn post(&self) -> Arc<Post> {
+        self.post.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -88,7 +95,9 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
         return Ok(until);
     }
     let mut next = Duration::from_secs(60);
-    for due in outbox::first(outbox.engine.store.as_ref(), PAGE)? {
+    // Those under way stand first, and are no more than there are connections.
+    let page = outbox.engine.settings().mail.connections * 2 + 1;
+    for due in outbox::first(outbox.engine.store.as_ref(), page)? {
         if due.at > now {
             let wait = Duration::try_from(due.at.duration_since(now)).unwrap_or(next);
             next = next.min(wait);
@@ -128,7 +137,7 @@ async fn send(outbox: &Outbox, due: &Due) {
         Wanted::Overtaken => return drop_it(outbox, due, "it was overtaken").await,
         Wanted::TooLate => return drop_it(outbox, due, "its deadline has passed").await,
     }
-    let composed = match outbox.post.compose(&outbox.engine, waiting, &dossier.enrolment) {
+    let composed = match outbox.post().compose(&outbox.engine, waiting, &dossier.enrolment) {
         Ok(composed) => composed,
         Err(why) => {
             tracing::error!(mail = %waiting.order.mail, %why, "failed to write a mail");
