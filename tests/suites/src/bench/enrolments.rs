@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use parvis_stand::{InboxOptions, Person, Scene, SceneOptions, SlapdOptions, State, campus};
+use parvis_stand::{InboxOptions, Person, Scene, SceneOptions, SlapdOptions, campus, small};
 
 use super::Length;
 use super::bare::{Bare, CONNECTIONS};
@@ -18,17 +18,13 @@ use super::programs::profile;
 /// The share of slapd's own rate that enrolments must reach.
 const LEAST: f64 = 0.7;
 /// People at once.
-const AT_ONCE: usize = 64;
+pub const AT_ONCE: usize = 64;
 
 /// Measures and judges.
 pub fn run(length: Length) -> Result<Vec<Line>> {
     let (least, most) = (length.of(1, 10, 12), length.of(1, 16, 30));
     let each = length.of(16, 320, 640);
-    let people: Vec<Person> = campus(12 + 2 * each * most + 64)
-        .into_iter()
-        .skip(12)
-        .filter(|person| person.state == State::Provisional)
-        .collect();
+    let people = newcomers(2 * each * most + 64);
     let scene = scene(length, people.clone())?;
     let crowd = Crowd::new(&scene.daemon.layout().hook_socket(), AT_ONCE)?;
     let bare = Bare::new(&scene.slapd)?;
@@ -63,8 +59,15 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
     Ok(vec![seen.line().noted(seen.note())])
 }
 
-fn scene(length: Length, people: Vec<Person>) -> Result<Scene> {
-    Scene::start(SceneOptions {
+/// So many provisional people.
+pub fn newcomers(count: usize) -> Vec<Person> {
+    let known = small().len();
+    campus(known + count).into_iter().skip(known).collect()
+}
+
+/// As it is shipped for: everything durable, and every overlay.
+pub fn options(length: Length, people: Vec<Person>) -> SceneOptions {
+    SceneOptions {
         slapd: SlapdOptions {
             people,
             durable: true,
@@ -77,7 +80,12 @@ fn scene(length: Length, people: Vec<Person>) -> Result<Scene> {
         profile: profile(length),
         config: format!("[directory]\nconnections = {CONNECTIONS}\n\n[log]\nfilter = \"warn\"\n"),
         ..SceneOptions::default()
-    })
+    }
+}
+
+/// A scene of these.
+pub fn scene(length: Length, people: Vec<Person>) -> Result<Scene> {
+    Scene::start(options(length, people))
 }
 
 /// One run, and the processor time that each took meanwhile.

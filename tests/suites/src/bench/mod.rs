@@ -6,8 +6,11 @@ mod bare;
 mod check;
 mod driver;
 mod enrolments;
+mod idle;
+mod many;
 mod measure;
 mod programs;
+mod start;
 
 use std::process::ExitCode;
 
@@ -47,7 +50,8 @@ impl Length {
 
 type Bench = fn(Length) -> Result<Vec<Line>>;
 
-const ALL: &[(&str, Bench)] = &[("check", check::run), ("enrolments", enrolments::run)];
+const ALL: &[(&str, Bench)] =
+    &[("check", check::run), ("enrolments", enrolments::run), ("idle", idle::run), ("start", start::run)];
 
 /// The program.
 pub fn main() -> ExitCode {
