@@ -26,9 +26,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let engine = &desk.gate.engine;
     // Whoever has no live session, or is at another step, learns that before anything costs time.
     let here = desk.ask(token, &[], Request::State { session: token.id }).await?;
-    if here.enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done) {
-        return view::step_answer(desk, &here.enrolment, Answer::Session(token.id))
-            .map(|a| StepAnswer { session: None, ..a });
+    if is_done(desk, &here.enrolment) {
+        return done(desk, &here.enrolment, token);
     }
     let locale = here.enrolment.profile.locale.clone();
     let Some(entry) = engine.directory().read(EntryUuid(token.person.0)).await? else {
@@ -38,7 +37,13 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let seen = sighting(&desk.settings, &engine.directory(), &entry, false);
     if seen.standing != Standing::Provisional {
         look_again(engine, token.person).await;
-        return Err(Trouble::Refused(refusal_of(seen.standing), locale));
+        // It may be our own write that is seen, of a call before this one whose answer was lost: then it is done.
+        let now = desk.ask(token, &[], Request::State { session: token.id }).await?;
+        return if is_done(desk, &now.enrolment) {
+            done(desk, &now.enrolment, token)
+        } else {
+            Err(Trouble::Refused(refusal_of(seen.standing), locale))
+        };
     }
     let fault = judge(desk, &here.enrolment, &secret).await?;
     let request = Request::Password { session: token.id, fault, attempt: attempt(&entry, clock::now()) };
@@ -65,6 +70,10 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }
+}
+
+fn is_done(desk: &Desk, enrolment: &Enrolment) -> bool {
+    enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done)
 }
 
 /// Step 10, with where to go back to.
