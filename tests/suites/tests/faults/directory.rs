@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parvis_stand::slapd::{SERVICE_DN, SERVICE_PASSWORD};
 use parvis_stand::{Scene, Walk};
-use parvis_suites::{LONG, admin, refusal, status_again, statuses};
+use parvis_suites::{LONG, admin, refusal, status_now};
 use serde_json::{Value, json};
 
 const FINE: &str = "everything works";
@@ -46,11 +46,10 @@ fn works_again(scene: &Scene) -> Result<()> {
 #[test]
 fn a_directory_that_is_down_is_said_and_waited_for_while_the_steps_go_on() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.daemon.wait_status(FINE, LONG)?;
+    status_now(&scene.daemon, FINE)?;
     let session = Walk::open(&scene, "mdurand")?.session;
-    let fine = statuses(&scene.daemon, FINE);
     scene.slapd.stop()?;
-    scene.daemon.wait_status("directory: ", LONG)?;
+    status_now(&scene.daemon, "directory: ")?;
     nobody_is_let_through(&scene)?;
     let down = part(&scene, "directory")?;
     assert_eq!(down["state"], "down", "{down}");
@@ -75,7 +74,7 @@ fn a_directory_that_is_down_is_said_and_waited_for_while_the_steps_go_on() -> Re
     let (code, refused) = scene.daemon.hook("password", &request)?;
     assert_eq!((code, refusal(&refused)), (75, "unavailable"));
     scene.slapd.restart()?;
-    status_again(&scene.daemon, FINE, fine)?;
+    status_now(&scene.daemon, FINE)?;
     works_again(&scene)?;
     let (code, done) = scene.daemon.hook("password", &request)?;
     assert_eq!((code, done["step"].as_str()), (0, Some("done")), "{done}");
@@ -85,24 +84,23 @@ fn a_directory_that_is_down_is_said_and_waited_for_while_the_steps_go_on() -> Re
 #[test]
 fn a_directory_that_is_frozen_is_noticed_in_time_and_waited_for() -> Result<()> {
     let scene = Scene::new()?;
-    scene.daemon.wait_status(FINE, LONG)?;
+    status_now(&scene.daemon, FINE)?;
     works_again(&scene)?;
-    let fine = statuses(&scene.daemon, FINE);
     scene.slapd.pause()?;
     nobody_is_let_through(&scene)?;
     let request = json!({ "login": "mdurand", "password": "Kivo-4821-Tepa" });
     let (code, answer) = scene.daemon.hook("authenticate", &request)?;
     assert_eq!((code, refusal(&answer)), (75, "unavailable"), "{answer}");
-    scene.daemon.wait_status("directory: ", LONG)?;
+    status_now(&scene.daemon, "directory: ")?;
     scene.slapd.resume()?;
-    status_again(&scene.daemon, FINE, fine)?;
+    status_now(&scene.daemon, FINE)?;
     works_again(&scene)
 }
 
 #[test]
 fn a_directory_that_is_restarted_costs_nobody_more_than_a_moment() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.daemon.wait_status(FINE, LONG)?;
+    status_now(&scene.daemon, FINE)?;
     for _ in 0..3 {
         works_again(&scene)?;
         scene.slapd.kill9();
@@ -116,15 +114,14 @@ fn a_directory_that_is_restarted_costs_nobody_more_than_a_moment() -> Result<()>
 #[test]
 fn a_directory_that_refuses_our_password_is_said_in_words_until_it_takes_it() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.daemon.wait_status(FINE, LONG)?;
-    let fine = statuses(&scene.daemon, FINE);
+    status_now(&scene.daemon, FINE)?;
     scene.slapd.replace(SERVICE_DN, "userPassword", &["another-one"])?;
     scene.slapd.restart()?;
-    let said = scene.daemon.wait_status("49", LONG)?;
-    assert!(said.contains("directory: ") && said.contains("invalid"), "{said}");
+    let said = status_now(&scene.daemon, "rc=49")?;
+    assert!(said.contains("directory: ") && said.contains("invalidCredentials"), "{said}");
     assert!(!said.contains(SERVICE_PASSWORD));
     nobody_is_let_through(&scene)?;
     scene.slapd.replace(SERVICE_DN, "userPassword", &[SERVICE_PASSWORD])?;
-    status_again(&scene.daemon, FINE, fine)?;
+    status_now(&scene.daemon, FINE)?;
     works_again(&scene)
 }
