@@ -119,7 +119,7 @@ impl Failure {
                 "move what is there away and keep it, or name another store.path"
             }
             Self::Restore(RestoreError::Open(OpenError::Locked { .. })) => {
-                "stop the daemon first: systemctl stop parvisd"
+                "stop the daemon first: systemctl stop parvisd.service parvisd-hook.socket parvisd-admin.socket"
             }
             Self::Restore(RestoreError::Damaged { .. }) => {
                 "take an earlier backup; nothing was left in the folder"

@@ -142,7 +142,7 @@ mod tests {
         let instant = "2026-09-01T23:59:59+02:00";
         assert_eq!(short(instant), "2026-09-01 23:59");
         assert_eq!(exact(instant), "2026-09-01 23:59:59 +02:00");
-        for other in ["", "soon", "2026-09-01", "é26-09-01T23:59:59"] {
+        for other in ["", "soon", "2026-09-01", "2026-é9-01T23:59:59"] {
             assert_eq!((short(other), exact(other)), (other.to_owned(), other.to_owned()));
         }
     }

@@ -131,7 +131,7 @@ async fn sign_in(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Resul
     let return_to = desk.settings.return_to(return_to);
     let locale = entry_locale(desk, entry);
     let acted = arrive(desk, entry, Request::Open { return_to }).await.map_err(|f| trouble(f, locale))?;
-    view::step_answer(desk, &acted.enrolment, acted.answer)
+    view::step_answer(desk, &acted.enrolment, acted.answer, None)
 }
 
 /// The sighting of the entry and the request on it, in one commit.

@@ -26,9 +26,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let engine = &desk.gate.engine;
     // Whoever has no live session, or is at another step, learns that before anything costs time.
     let here = desk.ask(token, &[], Request::State { session: token.id }).await?;
-    if here.enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done) {
-        return view::step_answer(desk, &here.enrolment, Answer::Session(token.id))
-            .map(|a| StepAnswer { session: None, ..a });
+    if is_done(desk, &here.enrolment) {
+        return done(desk, &here.enrolment, token);
     }
     let locale = here.enrolment.profile.locale.clone();
     let Some(entry) = engine.directory().read(EntryUuid(token.person.0)).await? else {
@@ -38,7 +37,13 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let seen = sighting(&desk.settings, &engine.directory(), &entry, false);
     if seen.standing != Standing::Provisional {
         look_again(engine, token.person).await;
-        return Err(Trouble::Refused(refusal_of(seen.standing), locale));
+        // It may be our own write that is seen, of a call before this one whose answer was lost: then it is done.
+        let now = desk.ask(token, &[], Request::State { session: token.id }).await?;
+        return if is_done(desk, &now.enrolment) {
+            done(desk, &now.enrolment, token)
+        } else {
+            Err(Trouble::Refused(refusal_of(seen.standing), locale))
+        };
     }
     if secret.expose_secret().chars().count() > desk.settings.password.maximum {
         return Err(Trouble::TooLong);
@@ -54,7 +59,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     };
     let acted = engine.act(ask).await.map_err(|failure| trouble(failure, locale.clone()))?;
     if acted.answer != Answer::Write {
-        return view::step_answer(desk, &acted.enrolment, acted.answer);
+        return view::step_answer(desk, &acted.enrolment, acted.answer, Some(token.id));
     }
     // The write lives on if the caller leaves.
     let writing = tokio::spawn(activate(engine.clone(), entry, acted.enrolment, secret));
@@ -70,10 +75,13 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     }
 }
 
-/// Step 10, with where to go back to.
+fn is_done(desk: &Desk, enrolment: &Enrolment) -> bool {
+    enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done)
+}
+
+/// Step 10.
 fn done(desk: &Desk, enrolment: &Enrolment, token: Token) -> Result<StepAnswer, Trouble> {
-    let answer = view::step_answer(desk, enrolment, Answer::Session(token.id))?;
-    Ok(StepAnswer { session: None, ..answer })
+    view::step_answer(desk, enrolment, Answer::State, Some(token.id))
 }
 
 fn refusal_of(standing: Standing) -> Refusal {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use parvis_stand::binaries::{Profile, binaries, workspace};
 use parvis_stand::daemon::code;
 use parvis_stand::run;
-use parvis_stand::scene::{Scene, SceneOptions};
-use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, SERVICE_PASSWORD, SUFFIX, SlapdOptions};
-use parvis_stand::{Daemon, DaemonOptions, Layout};
+use parvis_stand::scene::{self, Scene, SceneOptions};
+use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, SERVICE_PASSWORD, SlapdOptions};
+use parvis_stand::{Daemon, DaemonOptions, Inbox, InboxOptions, Layout, Slapd};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ fn busy() -> Scene {
     linh.prove("linh@ailleurs.example").unwrap();
     linh.charter().unwrap();
     linh.listing(true).unwrap();
-    linh.step("mail", serde_json::json!({ "forward": null }), "password").unwrap();
+    linh.step("mail", serde_json::json!({ "forward": null, "keep_copy": true }), "password").unwrap();
     linh.password("Quatre-vingts-chevaux-gris").unwrap();
     let mut paul = scene.open("pmoreau").unwrap();
     let request = serde_json::json!({ "address": "paul@ailleurs.example" });
@@ -86,12 +86,16 @@ fn status_says_how_everything_is_and_exits_by_it() {
     assert!(!text.out.contains('\u{1b}') && text.err.is_empty(), "{text:?}");
     for part in ["directory", "mail", "store", "watch"] {
         let line = text.out.lines().find(|line| line.starts_with(part));
-        assert!(line.is_some_and(|line| line.contains("working") || line.contains("idle")), "{part}: {text:?}");
+        assert!(
+            line.is_some_and(|line| line.contains("working") || line.contains("idle")),
+            "{part}: {text:?}"
+        );
     }
     let json = ctl(&scene.daemon, &["status", "--json"]).code(0).json();
     assert_eq!(json["ok"], true);
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
-    let open = json["counts"].as_array().unwrap().iter().find(|count| count["name"] == "open enrolments").unwrap();
+    let open =
+        json["counts"].as_array().unwrap().iter().find(|count| count["name"] == "open enrolments").unwrap();
     assert!(open["count"].as_u64().unwrap() >= 1, "{json}");
     scene.slapd.stop().unwrap();
     scene.daemon.wait_status("directory", SOON).unwrap();
@@ -108,12 +112,19 @@ fn people_are_listed_shown_and_looked_after() {
 
     let mine = |said: &Said| -> Vec<String> {
         let wanted = ["mdurand", "lnguyen", "pmoreau", "tpetit"];
-        logins(said).into_iter().filter(|login| wanted.contains(&login.as_str())).collect()
+        let mut found = logins(said);
+        found.retain(|login| wanted.contains(&login.as_str()));
+        found.sort();
+        found
     };
     let all = ctl(daemon, &["list", "--all", "--json"]).code(0);
-    assert_eq!(mine(&all), ["mdurand", "lnguyen", "pmoreau", "tpetit"], "the oldest change first");
-    let changed: Vec<Value> = all.json()["people"].as_array().unwrap().iter().map(|p| p["changed"].clone()).collect();
-    assert!(changed.is_sorted_by_key(|at| at.as_str().unwrap().to_owned()), "{changed:?}");
+    assert_eq!(mine(&all), ["lnguyen", "mdurand", "pmoreau", "tpetit"]);
+    let changed: Vec<Value> =
+        all.json()["people"].as_array().unwrap().iter().map(|p| p["changed"].clone()).collect();
+    assert!(
+        changed.is_sorted_by_key(|at| at.as_str().unwrap().to_owned()),
+        "the oldest change first: {changed:?}"
+    );
     assert_eq!(mine(&ctl(daemon, &["list", "--json"]).code(0)), ["mdurand", "pmoreau", "tpetit"]);
     assert_eq!(logins(&ctl(daemon, &["list", "--state", "charter", "--json"]).code(0)), ["mdurand"]);
     let table = ctl(daemon, &["list", "--state", "recovery-link"]).code(0);
@@ -125,12 +136,16 @@ fn people_are_listed_shown_and_looked_after() {
     assert_eq!(ctl(daemon, &["list", "--state", "closed"]).code(0).out, "nobody\n");
 
     let shown = ctl(daemon, &["show", "mdurand"]).code(0);
-    for words in ["login       mdurand", "state       charter", "marie@ailleurs.example", "LINK", "WHAT", "used "] {
+    for words in
+        ["login       mdurand", "state       charter", "marie@ailleurs.example", "LINK", "WHAT", "used "]
+    {
         assert!(shown.out.contains(words), "{words}: {shown:?}");
     }
     let json = ctl(daemon, &["show", "mdurand", "--json"]).code(0).json();
     assert_eq!(json["person"]["login"], "mdurand");
-    assert!(!json["timeline"].as_array().unwrap().is_empty() && !json["links"].as_array().unwrap().is_empty());
+    assert!(
+        !json["timeline"].as_array().unwrap().is_empty() && !json["links"].as_array().unwrap().is_empty()
+    );
     let uuid = json["person"]["uuid"].as_str().unwrap();
     assert_eq!(ctl(daemon, &["show", uuid, "--json"]).code(0).json(), json);
     let unknown = ctl(daemon, &["show", "nobody-here"]).code(1);
@@ -158,7 +173,10 @@ fn people_are_listed_shown_and_looked_after() {
     assert!(Said::of(&asked).code(0).out.contains("pmoreau"));
     assert_eq!(logins(&ctl(daemon, &["list", "--state", "closed", "--json"]).code(0)), ["pmoreau"]);
     let shown = ctl(daemon, &["show", "pmoreau"]).code(0);
-    assert!(shown.out.contains("claire-of-the-desk") && shown.out.contains("not a member after all"), "{shown:?}");
+    assert!(
+        shown.out.contains("claire-of-the-desk") && shown.out.contains("not a member after all"),
+        "{shown:?}"
+    );
     ctl(daemon, &["cancel", "pmoreau"]).code(64);
 
     let swept = ctl(daemon, &["sweep", "--dry-run", "--json"]).code(0);
@@ -199,7 +217,11 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
     let found = std::fs::metadata(&file).unwrap();
     assert_eq!((found.permissions().mode() & 0o777, found.len()), (0o600, made["bytes"].as_u64().unwrap()));
     let beside = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(beside.filter(|name| name.to_string_lossy().contains("backup")).count(), 1, "nothing is left beside it");
+    assert_eq!(
+        beside.filter(|name| name.to_string_lossy().contains("backup")).count(),
+        1,
+        "nothing is left beside it"
+    );
     let piped = ctl(&scene.daemon, &["backup", "-"]).code(0);
     assert!(piped.out.starts_with("{\"parvis-backup\":1") && piped.out.ends_with("\"}\n"), "{piped:?}");
     ctl(&scene.daemon, &["backup", "/no/such/folder/backup"]).code(1);
@@ -207,7 +229,7 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
 
     let before = ctl(&scene.daemon, &["list", "--all", "--json"]).code(0).json();
     let locked = ctl(&scene.daemon, &["restore", name]).code(1);
-    assert!(locked.err.contains("systemctl stop parvisd"), "{locked:?}");
+    assert!(locked.err.contains("stop the daemon first"), "{locked:?}");
     scene.daemon.terminate().unwrap();
     let full = ctl(&scene.daemon, &["restore", name]).code(1);
     assert!(full.err.contains("not empty"), "{full:?}");
@@ -224,7 +246,10 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
         assert!(!store.exists(), "nothing is left of {length} bytes");
     }
     let restored = ctl(&scene.daemon, &["restore", name, "--json"]).code(0).json();
-    assert!(restored["keys"].as_u64().unwrap() > 4 && restored["records"].as_u64().unwrap() > 4, "{restored}");
+    assert!(
+        restored["keys"].as_u64().unwrap() > 4 && restored["records"].as_u64().unwrap() > 4,
+        "{restored}"
+    );
     scene.daemon.restart().unwrap();
     let after = ctl(&scene.daemon, &["list", "--all", "--json"]).code(0).json();
     assert_eq!(before, after);
@@ -289,19 +314,29 @@ fn no_secret(said: &Said) {
     }
 }
 
+const PROBE_DN: &str = "uid=parvis-probe,ou=people,dc=univ,dc=example";
+
+/// An entry of no person, on which the service may write a password.
+fn probe_entry() -> String {
+    format!(
+        "dn: {PROBE_DN}\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: parvis-probe\n\
+         userPassword: {{CRYPT}}x\n"
+    )
+}
+
 #[test]
 fn check_looks_at_everything() {
-    let more = format!(
-        "dn: cn=parvis-probe,ou=services,{SUFFIX}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n\
-         cn: parvis-probe\nuserPassword: {{CRYPT}}x\n"
-    );
-    let options = SlapdOptions { more, ..SlapdOptions::default() };
-    let scene = Scene::start(SceneOptions { slapd: options, ..SceneOptions::default() }).unwrap();
+    let slapd = SlapdOptions { more: probe_entry(), ..SlapdOptions::default() };
+    let scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() }).unwrap();
     let said = ctl(&scene.daemon, &["check", "--json"]);
     no_secret(&said);
     let report = said.json();
-    let failures: Vec<&Value> =
-        report["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "failure").collect();
+    let failures: Vec<&Value> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["level"] == "failure")
+        .collect();
     assert!(failures.is_empty() && report["ok"] == true && said.code == 0, "{failures:#?}");
     for (words, level) in [
         ("parvis.toml and what is beside it is sound", "ok"),
@@ -321,13 +356,29 @@ fn check_looks_at_everything() {
         assert_eq!(finding(&report, words)["level"], level, "{words}");
     }
     let gate = finding(&report, "lets a provisional account in");
-    assert!(gate["action"].as_str().unwrap().contains("(!(supannRessourceEtat={COMPTE}I:SupannCree))"), "{gate}");
+    assert!(
+        gate["action"].as_str().unwrap().contains("(!(supannRessourceEtat={COMPTE}I:SupannCree))"),
+        "{gate}"
+    );
     let text = ctl(&scene.daemon, &["check"]).code(0);
-    assert!(text.out.contains("directory\n  ok       ") && text.out.contains("\n  warning  "), "{}", text.out);
-    assert!(text.out.contains("         to do: ") && text.out.contains("failures: 0, warnings: "), "{}", text.out);
+    assert!(
+        text.out.contains("directory\n  ok       ") && text.out.contains("\n  warning  "),
+        "{}",
+        text.out
+    );
+    assert!(
+        text.out.contains("         to do: ") && text.out.contains("failures: 0, warnings: "),
+        "{}",
+        text.out
+    );
 
     let without = ctl(&scene.daemon, &["check", "--probe", "--json"]).code(1).json();
     assert_eq!(finding(&without, "no entry on which a password could be tried")["level"], "failure");
+    let over = format!("[directory]\nprobe-entry = \"{PROBE_DN}\"\n");
+    std::fs::write(scene.daemon.layout().path().join("conf.d/60-probe.toml"), over).unwrap();
+    let proven = ctl(&scene.daemon, &["check", "--probe", "--json"]).json();
+    assert_eq!(finding(&proven, "the password policy applies to what the service writes")["level"], "ok");
+    assert_eq!(finding(&proven, "new passwords are written by the one modify")["level"], "ok");
 }
 
 #[test]
@@ -346,7 +397,8 @@ fn check_finds_what_is_wrong_around_the_daemon() {
          [mail]\noverrides = {templates:?}\nfrom = \"parvis@elsewhere.example\"\n[gate]\nsso = [\"@no-such-group\"]\n",
     );
     std::fs::write(layout.path().join("conf.d/60-wrong.toml"), over).unwrap();
-    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(&config, 0o666);
     mode(&key, 0o640);
     mode(&store, 0o755);
@@ -383,50 +435,52 @@ fn check_finds_what_is_wrong_around_the_daemon() {
 
 #[test]
 fn check_refuses_the_directorys_root() {
-    let options = SlapdOptions {
-        // The root may read cn=config here, as it may where one person administers both.
-        extra_config: String::new(),
-        ..SlapdOptions::default()
-    };
-    let config = format!(
-        "[directory]\nbind-dn = \"{ADMIN_DN}\"\nprobe-entry = \"cn=parvis-probe,ou=services,{SUFFIX}\"\n"
-    );
-    let more = format!(
-        "dn: cn=parvis-probe,ou=services,{SUFFIX}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n\
-         cn: parvis-probe\nuserPassword: {{CRYPT}}x\n"
-    );
-    let scene = Scene::start(SceneOptions {
-        slapd: SlapdOptions { more, ..options },
-        ..SceneOptions::default()
-    })
-    .unwrap();
+    let slapd = SlapdOptions { more: probe_entry(), ..SlapdOptions::default() };
+    let scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() }).unwrap();
     let layout = scene.daemon.layout();
-    std::fs::write(layout.path().join("conf.d/60-root.toml"), config).unwrap();
+    let over = format!("[directory]\nbind-dn = \"{ADMIN_DN}\"\nprobe-entry = \"{PROBE_DN}\"\n");
+    std::fs::write(layout.path().join("conf.d/60-root.toml"), over).unwrap();
     std::fs::write(layout.credentials().join("directory-password"), ADMIN_PASSWORD).unwrap();
     let said = ctl(&scene.daemon, &["check", "--probe", "--json"]).code(1);
     no_secret(&said);
-    let report = said.json();
-    let found = finding(&report, "accepted a password of one letter");
-    assert_eq!(found["level"], "failure");
-    assert!(found["action"].as_str().unwrap().contains("database's root"), "{found}");
+    let found = said.json();
+    let found = finding(&found, "accepted a password of one letter");
+    assert_eq!(found["level"], "failure", "{found}");
+    assert!(found["action"].as_str().unwrap().contains("root"), "{found}");
+
+    // Where the root may read the server's configuration, it takes no password to find out.
+    let rule = format!("olcAccess: {{0}}to * by dn.exact=\"{ADMIN_DN}\" read by * break");
+    let change =
+        format!("dn: olcDatabase={{0}}config,cn=config\nchangetype: modify\nadd: olcAccess\n{rule}\n");
+    scene.slapd.configure(&change).unwrap();
+    let report = ctl(&scene.daemon, &["check", "--json"]).code(1).json();
+    assert_eq!(finding(&report, "the service is the database's root")["level"], "failure");
 }
 
 #[test]
 fn check_names_every_fault_of_a_configuration() {
     let layout = Layout::new().unwrap();
-    let config = "[campus]\nzone = \"Europe/Pariss\"\nnmae = 1\n[mail]\nport = \"25\"\n[directory]\nuriss = []\n";
-    let (status, _) =
-        Daemon::refused(Layout::new().unwrap(), DaemonOptions { config: config.into(), ..Default::default() }).unwrap();
+    let config =
+        "[campus]\nzone = \"Europe/Pariss\"\nnmae = 1\n[mail]\nport = \"25\"\n[directory]\nuriss = []\n";
+    let (status, _) = Daemon::refused(
+        Layout::new().unwrap(),
+        DaemonOptions { config: config.into(), ..Default::default() },
+    )
+    .unwrap();
     assert_eq!(code(status), 78);
     std::fs::write(layout.config_file(), config).unwrap();
     let said = alone(&layout.config_file(), &["check"]).code(78);
-    for words in ["parvis.toml:3: campus.nmae", "parvis.toml:5: mail.port", "parvis.toml:7: directory.uriss"] {
+    for words in ["parvis.toml:3: campus.nmae", "parvis.toml:5: mail.port", "parvis.toml:7: directory.uriss"]
+    {
         assert!(said.out.contains(words), "{words}: {}", said.out);
     }
-    let fixed = "[campus]\nzone = \"Europe/Pariss\"\n[links]\nrecovery = \"whenever\"\n[sweep]\nschedule = \"x\"\n";
+    let fixed =
+        "[campus]\nzone = \"Europe/Pariss\"\n[links]\nrecovery = \"whenever\"\n[sweep]\nschedule = \"x\"\n";
     std::fs::write(layout.config_file(), fixed).unwrap();
     let report = alone(&layout.config_file(), &["check", "--json"]).code(78).json();
-    for words in ["campus.zone", "links.recovery", "sweep.schedule", "links.key-credential", "charter.file.fr"] {
+    for words in
+        ["campus.zone", "links.recovery", "sweep.schedule", "links.key-credential", "charter.file.fr"]
+    {
         assert_eq!(finding(&report, words)["area"], "configuration", "{words}");
     }
     let said = alone(&layout.config_file(), &["restore", "/dev/null"]).code(1);
@@ -441,7 +495,9 @@ fn check_names_every_fault_of_a_configuration() {
 #[test]
 fn the_command_line_is_read_and_its_pages_are_current() {
     let absent = Path::new("/no/such/parvis.toml");
-    for wrong in [&[][..], &["statuss"], &["list", "--state", "chartered"], &["cancel", "x"], &["show"], &["--nope"]] {
+    for wrong in
+        [&[][..], &["statuss"], &["list", "--state", "chartered"], &["cancel", "x"], &["show"], &["--nope"]]
+    {
         let said = alone(absent, wrong).code(64);
         assert!(said.out.is_empty() && !said.err.is_empty(), "{said:?}");
     }
@@ -461,4 +517,62 @@ fn the_command_line_is_read_and_its_pages_are_current() {
         assert!(same, "{} is behind its program: run `parvisctl man docs/man`", kept.display());
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+}
+
+/// What systemd does with the socket units, in Perl: a part of it is on every Debian (perl-base).
+const HAND_OVER: &str = r#"#!/usr/bin/perl
+use strict; use IO::Socket::UNIX; use POSIX ();
+my ($names, $program, @paths) = (NAMES, PROGRAM, PATHS);
+my @sockets = map { IO::Socket::UNIX->new(Local => $_, Listen => 100) or die $! } @paths;
+POSIX::dup2(fileno($sockets[$_]), 20 + $_) for 0 .. $#sockets;
+POSIX::dup2(20 + $_, 3 + $_) for 0 .. $#sockets;
+@ENV{qw(LISTEN_PID LISTEN_FDS LISTEN_FDNAMES)} = ($$, scalar @sockets, $names);
+exec $program, @ARGV or die $!;
+"#;
+
+/// A key of a unit, and what it says.
+fn unit(name: &str, key: &str) -> String {
+    let text = std::fs::read_to_string(workspace().join("systemd").join(name)).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(&format!("{key}="))).map(str::to_owned);
+    value.unwrap_or_else(|| panic!("{name} has no {key}"))
+}
+
+#[test]
+fn the_daemon_takes_the_sockets_that_the_units_hand_over() {
+    let units = ["parvisd-admin.socket", "parvisd-hook.socket"];
+    let defaults = std::fs::read_to_string(workspace().join("conf/parvis.toml")).unwrap();
+    for name in units {
+        assert!(defaults.contains(&unit(name, "ListenStream")), "{name} and the defaults name one path");
+        assert!(unit("parvisd.service", "Requires").contains(name), "starting the service starts {name}");
+    }
+    let (slapd, inbox) =
+        (Slapd::start(SlapdOptions::default()).unwrap(), Inbox::start(InboxOptions::default()).unwrap());
+    let layout = Layout::new().unwrap();
+    let options = SceneOptions::default();
+    let config = scene::config(&options, &layout, &slapd, &inbox);
+    let quoted = |text: &str| format!("'{text}'");
+    let paths = [layout.admin_socket(), layout.hook_socket()];
+    let script = HAND_OVER
+        .replace("NAMES", &quoted(&units.map(|name| unit(name, "FileDescriptorName")).join(":")))
+        .replace("PROGRAM", &quoted(binaries(Profile::Dev).unwrap().parvisd.to_str().unwrap()))
+        .replace("PATHS", &paths.each_ref().map(|path| quoted(path.to_str().unwrap())).join(", "));
+    let program = layout.path().join("hand-over");
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let options = DaemonOptions { program: Some(program), ..scene::daemon_options(&options, config) };
+    let mut daemon = Daemon::start(layout, options).unwrap();
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+    let before = paths.each_ref().map(|path| inode(path));
+    assert_eq!(
+        ctl(&daemon, &["list", "--json"]).code(0).json()["people"].as_array().map(Vec::is_empty),
+        Some(false)
+    );
+    let (code, answer) = daemon.hook("state", &serde_json::json!({ "session": "x" })).unwrap();
+    assert_eq!((code, answer["ok"].clone()), (1, false.into()), "the hook socket answers as one: {answer}");
+    daemon.terminate().unwrap();
+    assert_eq!(
+        paths.each_ref().map(|path| inode(path)),
+        before,
+        "they are systemd's, and outlive the daemon"
+    );
 }

@@ -29,9 +29,15 @@ fn a_link_goes_through_postfix_and_comes_out_readable() -> Result<()> {
     assert!(mail.subject().contains("activ"), "{}", mail.subject());
     assert_eq!(mail.header("Auto-Submitted").as_deref(), Some("auto-generated"));
     assert!(mail.header("Date").is_some());
-    assert!(mail.header("Message-ID").is_some_and(|id| id.starts_with("<parvis.") && id.ends_with("@univ.example>")));
+    assert!(
+        mail.header("Message-ID")
+            .is_some_and(|id| id.starts_with("<parvis.") && id.ends_with("@univ.example>"))
+    );
     assert_eq!(mail.links().len(), 1, "{:?}", mail.links());
-    assert!(mail.html_links().contains(mail.links().first().expect("one link")), "the same link in both parts");
+    assert!(
+        mail.html_links().contains(mail.links().first().expect("one link")),
+        "the same link in both parts"
+    );
     let link = parvis_stand::scene::link(&mail)?;
     walk.step("redeem", json!({ "link": link }), "charter")?;
     Ok(())

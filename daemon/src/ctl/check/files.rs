@@ -41,7 +41,7 @@ fn config_file(path: &Path, notes: &mut Notes) {
         let action = format!("chown root {shown}");
         notes.warning(format!("{shown} belongs to user {}", found.uid()), "root", &action);
     } else {
-        notes.ok(format!("{shown} can be written by its owner only"));
+        notes.ok(format!("{shown} can be written by root or its owner only"));
     }
 }
 
