@@ -54,6 +54,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         person: person(&entry),
         events: vec![Event::Sighted(seen), Event::Asked(request)],
         by: desk.actor(),
+        locale: desk.asked.clone(),
         counted: desk.counted(token, Class::Password),
         extra: Vec::new(),
     };

@@ -37,7 +37,7 @@ pub fn run(config: &Path) -> ExitCode {
             for fault in &faults {
                 tracing::error!("{fault}");
             }
-            tracing::error!("the configuration has {} faults; `parvisctl check` says the same", faults.len());
+            tracing::error!("faults in the configuration: {}; `parvisctl check` says the same", faults.len());
             return ExitCode::from(EXIT_CONFIG);
         }
     };

@@ -247,6 +247,7 @@ async fn keep(outbox: &Outbox, due: &Due, outcome: Option<MailOutcome>, extra: V
             person: due.waiting.person,
             events: Vec::from_iter(events.clone()),
             by: Actor::Mail,
+            locale: None,
             counted: Vec::new(),
             extra: extra.clone(),
         };
