@@ -33,6 +33,9 @@ pub struct Enrolment {
     /// Whether this round's invitation was decided upon: nobody is invited twice.
     #[serde(default)]
     pub invited: bool,
+    /// A write that the entry did not show when it was asked: it may still arrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<LateWrite>,
     /// What the directory was last seen to say; `None` before the first round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
@@ -197,6 +200,16 @@ pub struct Attempt {
     pub password_changed: Option<String>,
 }
 
+/// A write to the directory whose outcome was never told. A server that was busy or frozen may carry it out after the
+/// entry was read, and then the account is active by our own hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateWrite {
+    /// What it would write.
+    pub answers: Answers,
+    /// What the entry was before.
+    pub attempt: Attempt,
+}
+
 /// The step that a person is at, by its name in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -230,6 +243,7 @@ impl Enrolment {
             sessions: Vec::new(),
             tickets: Vec::new(),
             invited: false,
+            late: None,
             seen: None,
             changed: now,
         }

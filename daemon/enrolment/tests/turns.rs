@@ -175,6 +175,23 @@ fn a_write_that_was_interrupted_is_decided_by_the_entry() {
 }
 
 #[test]
+fn a_write_that_arrives_after_the_entry_was_read_is_our_own_all_the_same() {
+    let (mut world, session) = World::activating("2026-09-01T10:00:00");
+    let answers = world.enrolment.answers().cloned();
+    world.tell(Event::Recovered(Recovery::NotDone)).unwrap();
+    world.written(Standing::Active);
+    assert_eq!(world.state(session), Ok(Some(Step::Done)));
+    assert_eq!((world.enrolment.answers().cloned(), world.mailed(MailKind::Activated)), (answers, 1));
+
+    // What comes much later is somebody else's doing.
+    let (mut world, _) = World::activating("2026-09-01T10:00:00");
+    world.tell(Event::Recovered(Recovery::NotDone)).unwrap();
+    world.until("2026-09-01T11:00:00");
+    world.written(Standing::Active);
+    assert!(world.closed(Closure::Withdrawn));
+}
+
+#[test]
 fn our_own_write_is_no_withdrawal_however_the_watch_sees_it() {
     let (mut world, session) = World::activating("2026-09-01T10:00:00");
     world.written(Standing::Active);

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ber::{self, PASSWORD_POLICY, PolicyError};
+use super::handle::ANSWER;
 use super::link::{Fault, Link, bare_control, refusal, within};
 use super::{Directory, DirectoryError, Outside};
 
@@ -82,7 +83,7 @@ impl Directory {
     /// An empty password is refused without asking (RFC 4513, section 5.1.2).
     ///
     /// # Errors
-    /// [`DirectoryError`], within the operation's deadline; `Refused` also where the connection is not protected.
+    /// [`DirectoryError`], within the time of a question; `Refused` also where the connection is not protected.
     pub async fn authenticate(
         &self,
         dn: Option<&str>,
@@ -91,7 +92,7 @@ impl Directory {
         if password.expose_secret().is_empty() {
             return Ok(BindOutcome::Refused);
         }
-        let limit = self.inner.prepared.settings.timeouts.operation;
+        let limit = self.inner.prepared.settings.timeouts.operation.min(ANSWER);
         match timeout(limit, self.prove(dn, password)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(DirectoryError::Unavailable("no answer in time".to_owned())),

@@ -87,6 +87,9 @@ struct Slot {
     suspect: Notify,
 }
 
+/// How long a question may take at most, whatever an operation may: a login page waits behind it, and `parvis-hook`
+/// gives up after two seconds. Whoever asks must be told before that the directory does not answer.
+pub(super) const ANSWER: Duration = Duration::from_millis(1500);
 /// How long a question waits for a connection while there is none.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a suspected connection has to show a sign of life.
@@ -139,7 +142,7 @@ impl Directory {
 
     /// A search on a warm connection; tried on a second one if the first turns out to be gone.
     pub(super) async fn ask(&self, query: &Query<'_>) -> Result<Answer, DirectoryError> {
-        let until = Instant::now() + self.inner.prepared.settings.timeouts.operation;
+        let until = Instant::now() + self.inner.prepared.settings.timeouts.operation.min(ANSWER);
         let mut last = None;
         for _ in 0..=self.inner.shared.slots.len() {
             let (slot, link) = self.link(until).await?;

@@ -4,6 +4,7 @@ use super::hook::{Desk, Trouble, trouble};
 use super::view;
 use crate::config::PasswordPolicy;
 use crate::directory::EntryUuid;
+use crate::engine::keys::Token;
 use crate::engine::limits::Class;
 use crate::engine::{Activated, Ask, activate, attempt, look_again, person, sighting};
 use crate::service::clock;
@@ -25,8 +26,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let engine = &desk.gate.engine;
     // Whoever has no live session, or is at another step, learns that before anything costs time.
     let here = desk.ask(token, &[], Request::State { session: token.id }).await?;
-    if here.enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done) {
-        return view::step_answer(desk, &here.enrolment, Answer::State, Some(token.id));
+    if is_done(desk, &here.enrolment) {
+        return done(desk, &here.enrolment, token);
     }
     let locale = here.enrolment.profile.locale.clone();
     let Some(entry) = engine.directory().read(EntryUuid(token.person.0)).await? else {
@@ -36,7 +37,13 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let seen = sighting(&desk.settings, &engine.directory(), &entry, false);
     if seen.standing != Standing::Provisional {
         look_again(engine, token.person).await;
-        return Err(Trouble::Refused(refusal_of(seen.standing), locale));
+        // It may be our own write that is seen, of a call before this one whose answer was lost: then it is done.
+        let now = desk.ask(token, &[], Request::State { session: token.id }).await?;
+        return if is_done(desk, &now.enrolment) {
+            done(desk, &now.enrolment, token)
+        } else {
+            Err(Trouble::Refused(refusal_of(seen.standing), locale))
+        };
     }
     if secret.expose_secret().chars().count() > desk.settings.password.maximum {
         return Err(Trouble::TooLong);
@@ -57,15 +64,25 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     // The write lives on if the caller leaves.
     let writing = tokio::spawn(activate(engine.clone(), entry, acted.enrolment, secret));
     match writing.await {
-        Ok(Activated::Done(enrolment)) => view::step_answer(desk, &enrolment, Answer::State, Some(token.id)),
+        Ok(Activated::Done(enrolment)) => done(desk, &enrolment, token),
         Ok(Activated::PasswordRefused(fault)) => Err(Trouble::Refused(Refusal::Password(fault), locale)),
         Ok(Activated::Pending) => Err(Trouble::Refused(Refusal::Busy, locale)),
         Ok(Activated::Unavailable) => {
             Err(Trouble::Unavailable("the directory could not be written".to_owned()))
         }
+        Ok(Activated::Misconfigured(why)) => Err(Trouble::Fault(why)),
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }
+}
+
+fn is_done(desk: &Desk, enrolment: &Enrolment) -> bool {
+    enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done)
+}
+
+/// Step 10.
+fn done(desk: &Desk, enrolment: &Enrolment, token: Token) -> Result<StepAnswer, Trouble> {
+    view::step_answer(desk, enrolment, Answer::State, Some(token.id))
 }
 
 fn refusal_of(standing: Standing) -> Refusal {

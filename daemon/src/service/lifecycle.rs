@@ -101,9 +101,7 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
             async move { sweeper.run().await }
         }),
     ];
-    if let Err(error) = engine::resume(&parts.engine) {
-        tracing::error!(%error, "failed to look for activations that were interrupted");
-    }
+    tokio::spawn(engine::resume(parts.engine.clone()));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     signals(&parts, &outbox).await;

@@ -4,6 +4,7 @@
 //! way to send a mail twice, and then it is the same message with the same Message-ID.
 
 use super::post::{Post, relay};
+use crate::config::Settings;
 use crate::dossier::Actor;
 use crate::engine::outbox::{self, Due};
 use crate::engine::{Ask, Engine, Failure};
@@ -27,7 +28,8 @@ pub struct Outbox {
     engine: Arc<Engine>,
     board: Arc<Board>,
     post: RwLock<Arc<Post>>,
-    connections: Mutex<Vec<Connection>>,
+    /// Kept open, with the configuration under which they were made.
+    connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
     under_way: Mutex<HashSet<Vec<u8>>>,
     finished: Notify,
     held_until: Mutex<Option<Timestamp>>,
@@ -38,6 +40,8 @@ enum Tried {
     Sent,
     Refused(String),
     Later(String),
+    /// The mail server does not answer, whatever the mail; tried again.
+    Silent(String),
     /// Nothing can be sent now, whatever the mail.
     Held(String),
 }
@@ -145,12 +149,12 @@ async fn send(outbox: &Outbox, due: &Due) {
         }
     };
     let tried = match outbox.connection().await {
-        Ok(mut connection) => {
+        Ok((settings, mut connection)) => {
             let result = connection.send(&composed).await;
             let good =
                 !matches!(result, Err(SendError::MaybeSent { .. } | SendError::Transient { code: None, .. }));
             if good {
-                outbox.give_back(connection);
+                outbox.give_back(settings, connection);
             }
             result.map_or_else(tried, |_| Tried::Sent)
         }
@@ -162,6 +166,7 @@ async fn send(outbox: &Outbox, due: &Due) {
 fn tried(error: SendError) -> Tried {
     match error {
         SendError::Permanent { words, .. } => Tried::Refused(words),
+        SendError::Transient { code: None, words } => Tried::Silent(words),
         SendError::Transient { words, .. } | SendError::MaybeSent { words } => Tried::Later(words),
         SendError::Configuration { words, .. } => Tried::Held(words),
     }
@@ -181,12 +186,14 @@ async fn settle(outbox: &Outbox, due: &Due, tried: Tried) {
             (Some(MailOutcome::Refused(why)), vec![gone])
         }
         Tried::Later(why) => {
-            tracing::info!(%mail, %why, tries = due.waiting.tries + 1, "a mail will be tried again");
             if due.waiting.tries >= 2 {
                 outbox.board.set("mail", State::Degraded, &why);
             }
-            let told = (due.waiting.tries == 0).then_some(MailOutcome::Deferred(why));
-            (told, vec![gone, again(outbox, due)])
+            later(outbox, due, why)
+        }
+        Tried::Silent(why) => {
+            outbox.board.set("mail", State::Degraded, &why);
+            later(outbox, due, why)
         }
         Tried::Held(why) => {
             outbox.board.set("mail", State::Down, &why);
@@ -195,6 +202,13 @@ async fn settle(outbox: &Outbox, due: &Due, tried: Tried) {
         }
     };
     keep(outbox, due, outcome, extra).await;
+}
+
+/// The outcome to tell, once, and the mail due again.
+fn later(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<Write>) {
+    tracing::info!(mail = %due.waiting.order.mail, %why, tries = due.waiting.tries + 1, "a mail will be tried again");
+    let told = (due.waiting.tries == 0).then_some(MailOutcome::Deferred(why));
+    (told, vec![outbox::settle(due), again(outbox, due)])
 }
 
 /// The same mail, due later: twice as long as before, never exactly when the others are.
@@ -210,8 +224,10 @@ fn again(outbox: &Outbox, due: &Due) -> Write {
     let mut waiting = due.waiting.clone();
     waiting.tries = waiting.tries.saturating_add(1);
     let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
-    // Its deadline is the last moment to find that it is too late.
-    outbox::put(&waiting, at.min(due.waiting.order.deadline.max(clock::now())))
+    // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
+    let too_late =
+        due.waiting.order.deadline.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+    outbox::put(&waiting, at.min(too_late.max(clock::now())))
 }
 
 async fn drop_it(outbox: &Outbox, due: &Due, why: &str) {
@@ -247,22 +263,23 @@ async fn keep(outbox: &Outbox, due: &Due, outcome: Option<MailOutcome>, extra: V
 }
 
 impl Outbox {
-    async fn connection(&self) -> Result<Connection, SendError> {
+    /// A kept connection, or a new one; none that was made under another configuration.
+    async fn connection(&self) -> Result<(Arc<Settings>, Connection), SendError> {
+        let settings = self.engine.settings();
         loop {
             let kept = self.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(mut kept) = kept else { break };
-            if kept.fit().await {
-                return Ok(kept);
+            let Some((under, mut kept)) = kept else { break };
+            if Arc::ptr_eq(&under, &settings) && kept.fit().await {
+                return Ok((settings, kept));
             }
         }
-        let settings = self.engine.settings();
         let relay = relay(&settings.mail)
             .map_err(|fault| SendError::Configuration { code: None, words: fault.to_string() })?;
-        relay.connect().await
+        Ok((settings, relay.connect().await?))
     }
 
-    fn give_back(&self, connection: Connection) {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    fn give_back(&self, settings: Arc<Settings>, connection: Connection) {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push((settings, connection));
     }
 
     fn is_under_way(&self, due: &Due) -> bool {

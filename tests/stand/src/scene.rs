@@ -61,6 +61,11 @@ impl Scene {
         let options = &options;
         let slapd = Slapd::start(options.slapd.clone())?;
         let inbox = Inbox::start(options.inbox.clone())?;
+        Self::around(slapd, inbox, &options)
+    }
+
+    /// Starts the daemon beside servers that run already, perhaps with a proxy before one of them.
+    pub fn around(slapd: Slapd, inbox: Inbox, options: &SceneOptions) -> Result<Self> {
         let layout = Layout::new()?;
         let config = config(options, &layout, &slapd, &inbox);
         std::fs::write(layout.path().join("conf.d/50-scene.toml"), &options.config)?;

@@ -1,7 +1,7 @@
 //! Step 9: the one request that waits for the directory, and what comes back of it.
 
 use super::work::Work;
-use crate::enrolment::{Answers, Attempt, Closure, Stage, Step};
+use crate::enrolment::{Answers, Attempt, Closure, LateWrite, Stage, Step};
 use crate::event::{Answer, MailKind, Recovery, Standing, WriteOutcome};
 use crate::link::{Fate, Id};
 use crate::refusal::{PasswordFault, Refusal};
@@ -64,11 +64,12 @@ pub(super) fn written(work: &mut Work, outcome: WriteOutcome) -> Answer {
 
 /// After a crash or a silence, the entry itself says whether it was done.
 pub(super) fn recovered(work: &mut Work, recovery: Recovery) -> Answer {
-    let Stage::Activating { answers, .. } = &work.next.stage else { return Answer::State };
-    let answers = answers.clone();
+    let Stage::Activating { answers, attempt } = &work.next.stage else { return Answer::State };
+    let (answers, attempt) = (answers.clone(), attempt.clone());
     match recovery {
         Recovery::Active(stamp) => finish(work, answers, stamp),
         Recovery::NotDone => {
+            work.next.late = Some(LateWrite { answers: answers.clone(), attempt });
             work.record("activation-failed", &[("why", "it was interrupted before the directory changed")]);
             go_back(work, answers);
         }
@@ -94,6 +95,7 @@ pub(super) fn finish(work: &mut Work, answers: Answers, stamp: Option<String>) {
     let now = work.now();
     work.end_links(None, Fate::Retired(now));
     work.next.tickets.clear();
+    work.next.late = None;
     let to = answers.recovery.clone();
     if let Some(stamp) = &stamp {
         work.note_seen(stamp, Some(Standing::Active));

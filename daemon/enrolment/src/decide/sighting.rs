@@ -6,7 +6,7 @@
 use super::activating::finish;
 use super::work::{Work, newer};
 use crate::address::Address;
-use crate::enrolment::{Closure, Profile, Stage};
+use crate::enrolment::{Answers, Closure, Profile, Stage};
 use crate::event::{Answer, Sighting, Standing};
 use crate::link::Purpose;
 use jiff::SignedDuration;
@@ -14,6 +14,9 @@ use jiff::SignedDuration;
 /// For so long after our own write, a person's entry that reads as provisional and older was read before it: another
 /// browser was on its way, or a replica lags. Later, the directory was restored and the person has to begin again.
 const SETTLING: SignedDuration = SignedDuration::from_mins(1);
+
+/// A write of ours that is so old does not arrive any more.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The entry was read or the watch saw it.
 pub(super) fn sighted(work: &mut Work, sighting: Sighting) -> Answer {
@@ -152,10 +155,23 @@ fn active(work: &mut Work, sighting: Sighting) {
                 work.record("marker-changed", &[]);
             }
         }
-        Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) => work.close(Closure::Withdrawn),
+        Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) => {
+            if let Some(answers) = arrived_late(work, &seen) {
+                finish(work, answers, Some(seen));
+                return;
+            }
+            work.close(Closure::Withdrawn);
+        }
         Stage::Unseen | Stage::Closed { .. } => {}
     }
     work.note_seen(&seen, Some(Standing::Active));
+}
+
+/// What was written, where it is our own write that is seen: the entry did not have it when it was asked.
+fn arrived_late(work: &Work, seen: &str) -> Option<Answers> {
+    let late = work.next.late.as_ref()?;
+    let recent = work.now().duration_since(late.attempt.at) < LATE;
+    (recent && newer(seen, &late.attempt.stamp)).then(|| late.answers.clone())
 }
 
 fn ended(work: &mut Work, sighting: &Sighting, why: Closure) {

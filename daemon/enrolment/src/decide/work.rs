@@ -253,6 +253,7 @@ impl<'a> Work<'a> {
         self.end_links(None, Fate::Retired(now));
         self.next.sessions.clear();
         self.next.tickets.clear();
+        self.next.late = None;
         self.next.stage = Stage::Address { proven: None };
         let round = self.next.round.to_string();
         let login = self.next.profile.login.clone();
@@ -263,6 +264,7 @@ impl<'a> Work<'a> {
         let now = self.now();
         self.end_links(None, Fate::Retired(now));
         self.next.tickets.clear();
+        self.next.late = None;
         self.next.stage = Stage::Closed { why, at: now };
         let reason = match why {
             Closure::Withdrawn => "withdrawn",

@@ -1,0 +1,251 @@
+//! The mail server is down, says no, says later, says nothing, or hangs up at the worst moment.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use parvis_stand::{Behaviour, Scene, SceneOptions, Stage, Walk};
+use parvis_suites::{LONG, admin, happened, refusal, show, shown, status_now};
+use serde_json::{Value, json};
+
+const ADDRESS: &str = "marie@ailleurs.example";
+const QUICK: &str = "[mail]\nretry-first = \"300ms\"\nretry-longest = \"1s\"\ntimeout = \"1s\"\n[limits]\nresend-cooldown = \"1s\"\n";
+
+fn scene(more: &str) -> Result<Scene> {
+    Scene::start(SceneOptions { config: format!("{QUICK}{more}"), ..SceneOptions::default() })
+}
+
+fn give<'s>(scene: &'s Scene, address: &str) -> Result<Walk<'s>> {
+    let mut walk = scene.open("mdurand")?;
+    walk.step("recovery-address", json!({ "address": address }), "recovery-link")?;
+    Ok(walk)
+}
+
+fn delivery(walk: &mut Walk<'_>) -> Result<Value> {
+    let (_, state) = walk.call("state", json!({}))?;
+    Ok(state["view"]["sent"]["delivery"].clone())
+}
+
+/// Waits until the page would say so; as a page does, it asks.
+fn delivery_is(walk: &mut Walk<'_>, wanted: &str) -> Result<()> {
+    let found = parvis_stand::run::until(LONG, || Ok((delivery(walk)? == wanted).then_some(())))?;
+    assert!(found.is_some(), "the delivery never was {wanted}: {}", delivery(walk)?);
+    Ok(())
+}
+
+fn goes_on(mut walk: Walk<'_>, address: &str) -> Result<()> {
+    let link = walk.link(address, 0)?;
+    walk.step("redeem", json!({ "link": link }), "charter")?;
+    Ok(())
+}
+
+fn ids(scene: &Scene, address: &str) -> BTreeSet<String> {
+    scene.inbox.messages_to(address).iter().filter_map(|mail| mail.header("Message-ID")).collect()
+}
+
+#[test]
+fn a_mail_server_that_is_down_is_said_and_the_mail_comes_when_it_is_back() -> Result<()> {
+    let mut scene = scene("")?;
+    scene.inbox.close();
+    let (code, opened) = scene.daemon.hook("open", &json!({ "login": "mdurand" }))?;
+    assert_eq!(code, 0);
+    let session = opened["session"].clone();
+    let (code, _) =
+        scene.daemon.hook("recovery-address", &json!({ "session": session, "address": ADDRESS }))?;
+    assert_eq!(code, 0, "the step does not need the mail server");
+    status_now(&scene.daemon, "mail: ")?;
+    let state = || -> Result<Value> { Ok(scene.daemon.hook("state", &json!({ "session": session }))?.1) };
+    let deferred = parvis_stand::run::until(LONG, || {
+        Ok(Some(state()?).filter(|state| state["view"]["sent"]["delivery"] == "deferred"))
+    })?;
+    assert!(deferred.is_some(), "{}", state()?);
+    scene.inbox.open()?;
+    scene.inbox.wait_for(ADDRESS, |mail| mail.links().len() == 1, LONG)?;
+    status_now(&scene.daemon, "everything works")?;
+    Ok(())
+}
+
+#[test]
+fn an_address_that_the_mail_system_refuses_is_said_and_can_be_corrected() -> Result<()> {
+    let scene = scene("")?;
+    scene.inbox.script("typo@ailleurs.example", Behaviour::Reject);
+    let mut walk = give(&scene, "typo@ailleurs.example")?;
+    let refused = parvis_stand::run::until(LONG, || {
+        Ok(Some(walk.call("state", json!({}))?).filter(|(code, _)| *code == 1))
+    })?;
+    let (_, refused) = refused.expect("the refusal never came");
+    assert_eq!(refusal(&refused), "address-refused", "{refused}");
+    assert_eq!(
+        (&refused["refusal"]["field"], &refused["refusal"]["then"]),
+        (&json!("address"), &json!("correct"))
+    );
+    let (_, again) = walk.call("recovery-address", json!({ "address": "typo@ailleurs.example" }))?;
+    assert_eq!(refusal(&again), "address-refused", "the same address again");
+    walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
+    goes_on(walk, ADDRESS)?;
+    assert_eq!(scene.inbox.counts().recipients, 2, "what is refused for good is not tried again");
+    Ok(())
+}
+
+#[test]
+fn a_forwarding_address_that_is_refused_costs_only_itself() -> Result<()> {
+    let scene = scene("")?;
+    scene.inbox.script("typo@ailleurs.example", Behaviour::Reject);
+    let mut walk = scene.open("mdurand")?;
+    walk.prove(ADDRESS)?;
+    walk.charter()?;
+    walk.listing(true)?;
+    walk.step("mail", json!({ "forward": "typo@ailleurs.example", "keep_copy": true }), "forward-link")?;
+    let refused = parvis_stand::run::until(LONG, || {
+        Ok(Some(walk.call("state", json!({}))?).filter(|(code, _)| *code == 1))
+    })?;
+    let (_, refused) = refused.expect("the refusal never came");
+    assert_eq!((refusal(&refused), &refused["refusal"]["field"]), ("address-refused", &json!("forward")));
+    walk.forward("better@ailleurs.example", true)?;
+    walk.password("Violet-mandarine-77")?;
+    Ok(())
+}
+
+#[test]
+fn a_mail_that_is_deferred_twice_arrives_at_the_third_time_and_the_page_knows() -> Result<()> {
+    let scene = scene("")?;
+    scene.inbox.script(ADDRESS, Behaviour::Defer(2));
+    let mut walk = give(&scene, ADDRESS)?;
+    delivery_is(&mut walk, "deferred")?;
+    delivery_is(&mut walk, "sent")?;
+    assert_eq!((scene.inbox.counts().recipients, scene.inbox.messages_to(ADDRESS).len()), (3, 1));
+    goes_on(walk, ADDRESS)
+}
+
+#[test]
+fn a_mail_server_that_goes_silent_at_any_moment_only_delays_the_mail() -> Result<()> {
+    for stage in [Stage::Connect, Stage::Hello, Stage::Mail, Stage::Recipient, Stage::Data] {
+        let scene = scene("")?;
+        scene.inbox.script_connections(Some(2), Behaviour::Silence(stage));
+        let mut walk = give(&scene, ADDRESS)?;
+        delivery_is(&mut walk, "deferred")?;
+        goes_on(walk, ADDRESS).map_err(|error| error.context(format!("{stage:?}")))?;
+        assert_eq!(scene.inbox.messages_to(ADDRESS).len(), 1, "{stage:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_mail_that_was_taken_without_a_word_comes_again_under_the_same_message_id() -> Result<()> {
+    let scene = scene("")?;
+    scene.inbox.script_connections(Some(2), Behaviour::CutAfterDot);
+    let walk = give(&scene, ADDRESS)?;
+    scene.inbox.wait_count(3, LONG)?;
+    let mails = scene.inbox.messages_to(ADDRESS);
+    assert_eq!((mails.len(), ids(&scene, ADDRESS).len()), (3, 1));
+    let dates: BTreeSet<_> = mails.iter().map(|mail| mail.header("Date")).collect();
+    let links: BTreeSet<_> = mails.iter().map(|mail| mail.links()).collect();
+    assert_eq!((dates.len(), links.len()), (1, 1), "it is the same mail");
+    goes_on(walk, ADDRESS)
+}
+
+#[test]
+fn no_mail_leaves_after_its_links_deadline() -> Result<()> {
+    let scene = scene("[links]\nrecovery = \"2s\"\n")?;
+    scene.inbox.script(ADDRESS, Behaviour::Answer(Stage::Recipient, "451 4.3.0 later".to_owned()));
+    let walk = give(&scene, ADDRESS)?;
+    drop(walk);
+    scene.daemon.wait_log("its deadline has passed", LONG)?;
+    scene.inbox.behave();
+    // What comes next proves that the outbox has gone past it.
+    let walk = give(&scene, "later@ailleurs.example")?;
+    scene.inbox.wait_for("later@ailleurs.example", |_| true, LONG)?;
+    drop(walk);
+    assert!(scene.inbox.messages_to(ADDRESS).is_empty());
+    let tried = scene.inbox.counts().recipients;
+    assert!(tried < 40, "{tried} tries in two seconds");
+    Ok(())
+}
+
+#[test]
+fn a_mail_that_a_newer_one_has_replaced_never_leaves_and_its_link_says_so() -> Result<()> {
+    let scene = scene("")?;
+    let mut walk = give(&scene, "first@ailleurs.example")?;
+    let first = walk.link("first@ailleurs.example", 0)?;
+    scene
+        .inbox
+        .script("second@ailleurs.example", Behaviour::Answer(Stage::Recipient, "451 later".to_owned()));
+    walk.step("recovery-address", json!({ "address": "second@ailleurs.example" }), "recovery-link")?;
+    delivery_is(&mut walk, "deferred")?;
+    walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
+    scene.inbox.behave();
+    scene.daemon.wait_log("it was overtaken", LONG)?;
+    let (code, looked) = scene.daemon.hook("look", &json!({ "link": first }))?;
+    assert_eq!((code, looked["usable"].as_str()), (0, Some("superseded")), "{looked}");
+    assert!(looked["at"].is_string(), "when the newer was sent: {looked}");
+    let (code, redeemed) = walk.call("redeem", json!({ "link": first }))?;
+    assert_eq!((code, refusal(&redeemed)), (1, "link-superseded"));
+    assert!(redeemed["refusal"]["at"].is_string(), "{redeemed}");
+    goes_on(walk, ADDRESS)?;
+    assert!(scene.inbox.messages_to("second@ailleurs.example").is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_mail_server_that_takes_none_of_our_mails_is_said_and_no_person_is_blamed() -> Result<()> {
+    let scene = scene("")?;
+    let refused = Behaviour::Answer(Stage::Mail, "550 5.7.1 sender not allowed".to_owned());
+    scene.inbox.script_connections(None, refused);
+    let mut walk = give(&scene, ADDRESS)?;
+    let said = status_now(&scene.daemon, "mail: ")?;
+    assert!(said.contains("sender not allowed"), "{said}");
+    let (code, state) = walk.call("state", json!({}))?;
+    assert_eq!((code, state["step"].as_str()), (0, Some("recovery-link")), "{state}");
+    let status = admin(&scene.daemon, "Status", &json!({}))?;
+    let mail = status["parts"].as_array().unwrap().iter().find(|part| part["name"] == "mail").cloned();
+    assert_eq!(mail.unwrap()["state"], "down");
+    assert_eq!(status["ok"], false);
+    Ok(())
+}
+
+#[test]
+fn a_restart_neither_loses_a_mail_that_waits_nor_sends_one_twice() -> Result<()> {
+    let mut scene = scene("")?;
+    scene.inbox.script(ADDRESS, Behaviour::Answer(Stage::Recipient, "451 later".to_owned()));
+    let uuid = {
+        let mut walk = give(&scene, ADDRESS)?;
+        delivery_is(&mut walk, "deferred")?;
+        let person = parvis_stand::small().remove(0);
+        scene.slapd.entry(&person.dn)?.unwrap().get("entryUUID").unwrap().to_owned()
+    };
+    for kill in [true, false, true] {
+        if kill {
+            scene.daemon.kill9()
+        } else {
+            scene.daemon.terminate().map(drop)?
+        }
+        scene.daemon.restart()?;
+    }
+    scene.inbox.behave();
+    scene.inbox.wait_for(ADDRESS, |_| true, LONG)?;
+    shown(&scene.daemon, &uuid, |shown| happened(shown, "mail-sent"))?;
+    scene.daemon.restart()?;
+    let walk = give(&scene, "another@ailleurs.example")?;
+    scene.inbox.wait_for("another@ailleurs.example", |_| true, LONG)?;
+    drop(walk);
+    assert_eq!(scene.inbox.messages_to(ADDRESS).len(), 1, "{}", show(&scene.daemon, &uuid));
+    Ok(())
+}
+
+#[test]
+fn a_mail_has_what_a_mail_must_have_and_nothing_that_it_must_not() -> Result<()> {
+    let scene = scene("")?;
+    let walk = give(&scene, ADDRESS)?;
+    let mail = scene.mail(ADDRESS, 0)?;
+    drop(walk);
+    for header in ["Date", "Message-ID", "From", "To", "Subject", "Auto-Submitted", "Content-Language"] {
+        let values = mail.headers(header);
+        assert!(values.len() <= 1 && (header == "Content-Language" || values.len() == 1), "{header}");
+    }
+    assert_eq!(mail.header("Auto-Submitted").as_deref(), Some("auto-generated"));
+    let (text, html) = (mail.text().unwrap(), mail.html().unwrap());
+    let of_html: Vec<String> = mail.html_links().into_iter().filter(|url| !url.contains("w3.org")).collect();
+    assert_eq!((mail.links().len(), mail.links()), (1, of_html));
+    assert!(text.contains("Marie Durand") && html.contains("Marie Durand"));
+    assert!(!text.contains("Kivo-4821-Tepa"));
+    Ok(())
+}
