@@ -1,6 +1,6 @@
 //! `backup` and `restore`: the same people in another folder, or nothing.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::support::{busy, ctl};
 
@@ -41,11 +41,19 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
         assert!(refused.err.contains("line "), "{length}: {refused:?}");
         assert!(!store.exists(), "nothing is left of {length} bytes");
     }
+    // What root restores belongs to whoever owns the folder above, as the daemon's user owns /var/lib/parvis.
+    let root = nix::unistd::geteuid().is_root();
+    let owner = if root { 65_534 } else { nix::unistd::geteuid().as_raw() };
+    std::os::unix::fs::chown(scene.daemon.layout().state(), Some(owner), None).unwrap();
     let restored = ctl(&scene.daemon, &["restore", name, "--json"]).code(0).json();
     assert!(
         restored["keys"].as_u64().unwrap() > 4 && restored["records"].as_u64().unwrap() > 4,
         "{restored}"
     );
+    for path in [store.clone(), store.join("parvis-store.toml"), store.join("sled/db")] {
+        let found = std::fs::metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o077), (owner, 0), "{}", path.display());
+    }
     scene.daemon.restart().unwrap();
     let after = ctl(&scene.daemon, &["list", "--all", "--json"]).code(0).json();
     assert_eq!(before, after);
