@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use parvis_stand::{Scene, SceneOptions, Walk};
 use parvis_suites::{LONG, admin, refusal, status_now};
 use serde_json::json;
@@ -73,7 +73,7 @@ fn a_full_disk_is_said_nothing_acknowledged_is_lost_and_room_brings_everything_b
         listed = Some(choice);
     }
     disk.fill()?;
-    status_now(&scene.daemon, "store: the disk is full")?;
+    status_now(&scene.daemon, "store: the disk is full").with_context(|| scene.daemon.log())?;
     for _ in 0..3 {
         let begun = Instant::now();
         // The other choice: what was chosen already writes nothing, and is answered.
@@ -85,8 +85,9 @@ fn a_full_disk_is_said_nothing_acknowledged_is_lost_and_room_brings_everything_b
     let (code, answer) = scene.daemon.hook("check", &json!({ "login": "cbernard", "authenticated": true }))?;
     assert_eq!(code, 0, "{answer}");
     let (code, answer) = walk.call("state", json!({}))?;
+    // sled writes when it is opened: where somebody has taken the very last room, it cannot even be read.
     let step = if listed.is_some() { "mail" } else { "listing" };
-    assert_eq!((code, answer["step"].as_str()), (0, Some(step)), "{answer}");
+    assert!(code == 75 || (code == 0 && answer["step"] == step), "{answer}");
     let session = walk.session.clone();
     disk.make_room()?;
     status_now(&scene.daemon, "everything works")?;
