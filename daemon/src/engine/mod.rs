@@ -260,6 +260,10 @@ impl Draft {
                 ));
             }
             Effect::Record(fact) => {
+                if fact.what == "drift" {
+                    let login = &self.dossier.enrolment.profile.login;
+                    tracing::warn!(%login, "this person's entry was rolled back: provisional, and older than the activation");
+                }
                 let salt = self.dossier.salt;
                 let kept = self.dossier.keep(fact, self.by.clone(), self.now);
                 let record = audit::Record {

@@ -60,6 +60,7 @@ pub(super) struct Sled {
 impl Sled {
     /// Opens or makes the database in this folder, and makes that durable.
     pub(super) fn open(folder: &Path) -> Result<Self, Fault> {
+        forget_half_snapshots(folder)?;
         let mut tries = 0;
         let tree = loop {
             let path = folder.to_path_buf();
@@ -254,6 +255,23 @@ fn reserve(file: &File) {
     if let Err(error) = fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, RESERVE_BYTES) {
         tracing::debug!(%error, "no room beyond the database's end");
     }
+}
+
+/// Removes snapshots that were never finished. sled writes `snap.X.generating` at each opening and renames it when it is
+/// whole; but it takes one that a crash or a full disk has left for the newest, and refuses to open.
+fn forget_half_snapshots(folder: &Path) -> Result<(), Fault> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes sled's files durable, with their names: sled syncs neither `conf` nor a folder, and its snapshot is renamed
