@@ -5,7 +5,7 @@
 
 mod trimming;
 
-pub use trimming::{Numbers, TRIMMED};
+pub use trimming::{Numbers, PROVING, TRIMMED};
 
 use jiff::Timestamp;
 use parvis_enrolment::enrolment::Profile;

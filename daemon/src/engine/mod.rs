@@ -10,6 +10,8 @@ pub mod limits;
 pub mod outbox;
 mod people;
 mod tanks;
+#[cfg(test)]
+pub mod trial;
 mod watching;
 
 pub use activation::{Activated, activate, attempt, look_again, resume};
@@ -167,6 +169,12 @@ impl Engine {
         if let Some(sender) = waiting.get(&person) {
             sender.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// How long to wait where one of these limits is reached already. Nothing is counted.
+    pub fn exhausted(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Failure> {
+        let attempt = self.tanks.attempt(self.store.as_ref(), counted, clock::now())?;
+        Ok(attempt.wait())
     }
 
     /// Counts an attempt that is about no enrolment (an unknown login, a forged link); how long to wait if too many.

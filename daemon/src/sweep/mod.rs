@@ -142,7 +142,7 @@ impl Sweeper {
             subject: audit::subject(dossier.salt, person),
             n: dossier.next,
             digest: [0; 32],
-            what: "purged".to_owned(),
+            what: audit::PURGED.to_owned(),
         };
         let commit = Commit {
             checks: vec![Check { key: key::dossier(person), expect: Some(held.version) }],
