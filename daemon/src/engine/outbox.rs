@@ -63,9 +63,8 @@ pub fn due(
     farthest: SignedDuration,
     limit: usize,
 ) -> Result<(Vec<Due>, Option<Timestamp>), StoreError> {
-    let bound = |after: SignedDuration| {
-        key::mail(now.checked_add(after).unwrap_or(Timestamp::MAX), Id([0; 16]))
-    };
+    let bound =
+        |after: SignedDuration| key::mail(now.checked_add(after).unwrap_or(Timestamp::MAX), Id([0; 16]));
     // Keys count milliseconds: what is due in this one is due.
     let (later, beyond) = (bound(SignedDuration::from_millis(1)), bound(farthest));
     let mut ready = readable(store, b"o", &later, limit)?;

@@ -120,7 +120,10 @@ impl Follower {
             return self.look_again(LOOK_AGAIN);
         };
         if doubted {
-            tracing::warn!(missing = gone.len(), "what the directory said before is so still, and is taken in");
+            tracing::warn!(
+                missing = gone.len(),
+                "what the directory said before is so still, and is taken in"
+            );
         }
         for id in gone {
             if !read_and_see(&self.engine, id).await {

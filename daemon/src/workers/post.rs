@@ -8,8 +8,8 @@ use crate::engine::Engine;
 use crate::engine::keys::{Kind, Token};
 use crate::engine::outbox::{Waiting, message_id};
 use crate::mail::{
-    Campus, ComposeError, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security, Sender,
-    Templates, Values, compose,
+    Campus, ComposeError, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security,
+    Sender, Templates, Values, compose,
 };
 use crate::service::clock;
 use crate::words::{Words, deadline};
