@@ -168,6 +168,8 @@ impl Settings {
             ("gate.admin-socket", self.gate.admin_socket != other.gate.admin_socket),
             ("links.key-credential", self.key.expose_secret() != other.key.expose_secret()),
             ("mail.connections", self.mail.connections != other.mail.connections),
+            ("log.filter", self.log.filter != other.log.filter),
+            ("log.target", self.log.target != other.log.target),
             ("directory", !self.same_directory(other)),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

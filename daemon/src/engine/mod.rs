@@ -5,6 +5,7 @@
 //! what was committed, and their outcomes come in here again.
 
 mod activation;
+mod doubt;
 pub mod keys;
 pub mod limits;
 pub mod outbox;

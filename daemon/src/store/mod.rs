@@ -164,6 +164,16 @@ pub enum StoreError {
     Damaged(String),
 }
 
+impl StoreError {
+    /// Whether trying the same again cannot help.
+    pub fn lasting(&self) -> bool {
+        match self {
+            Self::Full | Self::Unavailable(_) => false,
+            Self::TooLarge { .. } | Self::BadKey(_) | Self::Damaged(_) => true,
+        }
+    }
+}
+
 /// The longest key, in bytes: 257 of them must fit one of sled's index pages, which it writes as one message of under
 /// 128 KiB (larger ones go to files that it neither syncs nor frees).
 pub const MAX_KEY: usize = 448;
