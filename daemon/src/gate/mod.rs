@@ -9,6 +9,7 @@ mod connection;
 mod hook;
 mod password;
 mod peers;
+mod people;
 mod refuse;
 mod steps;
 mod turns;

@@ -189,11 +189,14 @@ impl Desk {
         dossier.and_then(|dossier| dossier.enrolment.profile.locale)
     }
 
-    /// Where the mail goes that the person's step waits for.
+    /// Where a mail goes again, where one would go: whoever is told to wait uses up nobody's address.
     fn mailed(&self, token: Token) -> Option<String> {
         let enrolment = self.gate.engine.dossier(token.person).ok().flatten()?.enrolment;
         let purpose = view::waits_for(enrolment.step(&self.settings.policy)?)?;
-        enrolment.newest(purpose).map(|link| link.address.clone())
+        let (link, limits, now) = (enrolment.newest(purpose)?, &self.settings.policy.limits, clock::now());
+        let ready = link.mailed.checked_add(limits.resend_cooldown).unwrap_or(link.mailed);
+        let goes = !link.live(now) || (ready <= now && link.mails < limits.mails_a_link);
+        goes.then(|| link.address.clone())
     }
 
     /// What an attempt by this account counts towards.
