@@ -86,7 +86,11 @@ async fn admit(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<
 pub async fn open(desk: &Desk, call: Open) -> Result<StepAnswer, Trouble> {
     let entry = match desk.gate.engine.directory().find(&call.login).await? {
         Found::One(entry) => entry,
-        Found::Nobody | Found::Several => return Err(Trouble::Refused(Refusal::NotProvisional, None)),
+        Found::Nobody => return Err(Trouble::Refused(Refusal::AccountGone, None)),
+        Found::Several => {
+            tracing::error!(login = %call.login, "several entries have this login; it is refused");
+            return Err(Trouble::Refused(Refusal::NoPopulation, None));
+        }
     };
     sign_in(desk, &entry, call.return_to).await
 }
@@ -94,13 +98,6 @@ pub async fn open(desk: &Desk, call: Open) -> Result<StepAnswer, Trouble> {
 /// `authenticate`: the daemon proves the person by a bind. Whatever is wrong, one text and one timing.
 pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer, Trouble> {
     let (engine, rates) = (&desk.gate.engine, &desk.settings.rates);
-    let counted: Vec<Counted> = std::iter::once(limits::of_login(&engine.keys, rates, &call.login))
-        .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
-        .collect();
-    let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
-    if let Some(time) = waiting {
-        return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));
-    }
     let directory = engine.directory();
     let found = match directory.find(&call.login).await? {
         Found::One(entry) => Some(entry),
@@ -110,6 +107,16 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
             None
         }
     };
+    // By entry: a directory takes many spellings for one. Apart from the sign-ins that succeed, so that whoever guesses
+    // here keeps nobody from the login page.
+    let whose = found.as_ref().map_or_else(|| folded(&call.login), |entry| entry.uuid.to_string());
+    let counted: Vec<Counted> = std::iter::once(limits::of_login(&engine.keys, rates, &whose))
+        .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
+        .collect();
+    let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
+    if let Some(time) = waiting {
+        return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));
+    }
     let provisional = found.filter(|entry| directory.standing(entry) == Standing::Provisional);
     let password = SecretString::from(call.password.into_exposed());
     let dn = provisional.as_ref().map(|entry| entry.dn.as_str());
@@ -120,13 +127,24 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
     }
 }
 
+/// A login as directories compare it (RFC 4518), near enough: the spellings that they take for one are counted as one
+/// where nobody is found as well, or the limit would tell who exists.
+fn folded(login: &str) -> String {
+    let shown = login.chars().filter(|c| c.is_whitespace() || !parvis_enrolment::address::invisible(*c));
+    let narrow = shown.map(|c| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c => c,
+    });
+    let lower: String = narrow.flat_map(char::to_lowercase).collect();
+    lower.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 async fn sign_in(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<StepAnswer, Trouble> {
     match desk.gate.engine.directory().standing(entry) {
         Standing::Provisional => {}
         Standing::Locked => return Err(Trouble::Refused(Refusal::AccountLocked, entry_locale(desk, entry))),
-        Standing::Active | Standing::Unknown => {
-            return Err(Trouble::Refused(Refusal::NotProvisional, entry_locale(desk, entry)));
-        }
+        Standing::Active => return Err(Trouble::Refused(Refusal::NotProvisional, entry_locale(desk, entry))),
+        Standing::Unknown => return Err(Trouble::Refused(Refusal::NoPopulation, entry_locale(desk, entry))),
     }
     let return_to = desk.settings.return_to(return_to);
     let locale = entry_locale(desk, entry);
@@ -196,7 +214,18 @@ fn matches(pattern: &str, login: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{folded, matches};
+
+    #[test]
+    fn spellings_of_one_login_are_one() {
+        for login in
+            ["jdupont", " JDupont ", "j\u{ad}dupont", "\u{ff4a}dupont", "jdupont\u{a0}", "jdu\u{200b}pont"]
+        {
+            assert_eq!(folded(login), "jdupont", "{login:?}");
+        }
+        assert_eq!(folded("de  la\u{3000}Rue"), "de la rue");
+        assert_ne!(folded("jdupond"), folded("jdupont"));
+    }
 
     #[test]
     fn patterns() {

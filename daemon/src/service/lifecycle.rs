@@ -9,7 +9,7 @@ use crate::directory::{Directory, DirectoryHealth};
 use crate::dossier::key;
 use crate::engine::keys::Keys;
 use crate::engine::{self, Engine};
-use crate::gate::{Gate, Peers, Socket, serve};
+use crate::gate::{Gate, Peers, Socket, Turns, serve};
 use crate::mail::Templates;
 use crate::store::{self, Commit, Health, OpenError, Store, Write};
 use crate::sweep::Sweeper;
@@ -170,6 +170,8 @@ async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, Strin
         sweeper: Arc::new(Sweeper::new(engine.clone())),
         since: clock::now(),
         under_way: tokio::sync::Semaphore::new(crate::gate::CALLS),
+        followers: Turns::default(),
+        passwords: Turns::default(),
     });
     let sockets = sockets::open(&settings.gate.hook_socket, &settings.gate.admin_socket)
         .map_err(|why| (EXIT_CONFIG, why))?;
