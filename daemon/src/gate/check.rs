@@ -90,13 +90,6 @@ pub async fn open(desk: &Desk, call: Open) -> Result<StepAnswer, Trouble> {
 /// `authenticate`: the daemon proves the person by a bind. Whatever is wrong, one text and one timing.
 pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer, Trouble> {
     let (engine, rates) = (&desk.gate.engine, &desk.settings.rates);
-    let counted: Vec<Counted> = std::iter::once(limits::of_login(&engine.keys, rates, &call.login))
-        .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
-        .collect();
-    let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
-    if let Some(time) = waiting {
-        return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));
-    }
     let directory = engine.directory();
     let found = match directory.find(&call.login).await? {
         Found::One(entry) => Some(entry),
@@ -106,6 +99,18 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
             None
         }
     };
+    // A directory takes many spellings for one login (RFC 4518): the account is counted as well, however it was
+    // typed. Nobody has such a count too, so that the work is the same.
+    let account = found.as_ref().map_or_else(|| format!("no {}", call.login), |e| person(e).to_string());
+    let counted: Vec<Counted> = [&call.login, &account]
+        .into_iter()
+        .map(|name| limits::of_login(&engine.keys, rates, name))
+        .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
+        .collect();
+    let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
+    if let Some(time) = waiting {
+        return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));
+    }
     let provisional = found.filter(|entry| directory.standing(entry) == Standing::Provisional);
     let password = SecretString::from(call.password.into_exposed());
     let dn = provisional.as_ref().map(|entry| entry.dn.as_str());
