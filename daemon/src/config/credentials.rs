@@ -18,6 +18,12 @@ impl Credentials {
         Self(given.unwrap_or_else(|| file.with_file_name("credentials")))
     }
 
+    /// This folder.
+    #[cfg(test)]
+    pub fn at(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
     /// The file in which a secret is expected.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)

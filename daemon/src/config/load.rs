@@ -74,7 +74,7 @@ pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) 
 }
 
 /// The file and what stands in the folder `conf.d` beside it, in the order of the names.
-fn layers(file: &Path, faults: &mut Faults) -> Vec<PathBuf> {
+pub fn layers(file: &Path, faults: &mut Faults) -> Vec<PathBuf> {
     let mut layers = vec![file.to_owned()];
     let folder = file.with_file_name("conf.d");
     match std::fs::read_dir(&folder) {
@@ -114,7 +114,9 @@ fn look(name: &str, text: &str, faults: &mut Faults) {
 }
 
 fn keys(name: &str, text: &str, above: &str, table: &DeTable<'_>, known: &DeTable<'_>, faults: &mut Faults) {
-    for (key, value) in table {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in entries {
         let path =
             if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
         if OPEN_TABLES.contains(&path.as_str())
@@ -218,4 +220,86 @@ fn is_list(key: &str) -> bool {
         table = table.and_then(|value| value.get(part).cloned());
     }
     table.is_some_and(|value| value.is_array())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with this file and environment, line by line.
+    fn check(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("parvis.toml");
+        std::fs::write(&file, text).unwrap();
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut faults = Vec::new();
+        let raw = load(&file, &environment, &mut faults);
+        let shown = format!("{}/", folder.path().display());
+        let found: Vec<String> = faults.iter().map(|fault| fault.to_string().replace(&shown, "")).collect();
+        assert_eq!(found, expected);
+        assert_eq!(raw.is_none(), !expected.is_empty());
+    }
+
+    #[test]
+    fn the_shipped_defaults_are_a_configuration() {
+        check("", &[], &[]);
+    }
+
+    #[test]
+    fn all_faults_at_once_with_file_line_and_key() {
+        check(
+            "[campus]\nzon = \"Europe/Paris\"\n\n[mail]\nport = \"25\"\nhots = 'x'\n[nonsense]\na = 1\n",
+            &[("PARVIS__MAIL__HOTS", "x"), ("HOME", "/root")],
+            &[
+                "parvis.toml:2: campus.zon: there is no such key; did you mean campus.zone?",
+                "parvis.toml:5: mail.port: should be a number, and is a text in quotes",
+                "parvis.toml:6: mail.hots: there is no such key; did you mean mail.host?",
+                "parvis.toml:7: nonsense: there is no such key; conf/parvis.toml has them all",
+                "the environment: PARVIS__MAIL__HOTS: there is no such key; did you mean mail.host?",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_broken_file_says_where() {
+        let mut faults = Vec::new();
+        look("parvis.toml", "[campus]\nname = \n", &mut faults);
+        assert!(faults[0].to_string().contains("line 2"), "{}", faults[0]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf_8_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("parvis.toml");
+        std::fs::write(&file, b"[campus]\nhelp-address = \"\xff\"\n").unwrap();
+        let mut faults = Vec::new();
+        assert!(load(&file, &[], &mut faults).is_none());
+        assert!(faults[0].what.contains("not UTF-8 at byte"), "{}", faults[0]);
+    }
+
+    #[test]
+    fn the_layers_lie_over_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("parvis.toml");
+        std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+        std::fs::write(&file, "[mail]\nhost = \"one\"\nfrom = \"a@univ.example\"\nport = 26\n").unwrap();
+        std::fs::write(folder.path().join("conf.d/10-a.toml"), "[mail]\nhost = \"two\"\nport = 27\n")
+            .unwrap();
+        std::fs::write(folder.path().join("conf.d/20-b.toml"), "[mail]\nhost = \"three\"\n").unwrap();
+        std::fs::write(folder.path().join("conf.d/30-c.toml.bak"), "nonsense").unwrap();
+        let environment = [
+            ("PARVIS__MAIL__PORT".to_owned(), "28".to_owned()),
+            ("PARVIS__CAMPUS__DOMAINS".to_owned(), "a.example, b.example".to_owned()),
+            ("PARVIS__DIRECTORY__BIND_DN".to_owned(), "cn=0123".to_owned()),
+        ];
+        let mut faults = Vec::new();
+        let raw = load(&file, &environment, &mut faults).unwrap();
+        assert_eq!(
+            (raw.mail.host.as_str(), raw.mail.from.as_str(), raw.mail.port),
+            ("three", "a@univ.example", 28)
+        );
+        assert_eq!(raw.campus.domains, ["a.example", "b.example"]);
+        assert_eq!(raw.directory.bind_dn.as_deref(), Some("cn=0123"));
+    }
 }

@@ -46,6 +46,19 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// Where things are: what `parvisctl` needs to know before, or without, the secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Every file that was read, in its order.
+    pub files: Vec<PathBuf>,
+    /// The files of the secrets that this configuration needs.
+    pub credentials: Vec<PathBuf>,
+    /// `gate.admin-socket`.
+    pub admin_socket: PathBuf,
+    /// `store.path`.
+    pub store: PathBuf,
+}
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -64,6 +77,24 @@ impl Sources {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         Self { file: file.to_owned(), environment, credentials: Credentials::of_process(file) }
+    }
+
+    /// Reads everything but the secrets, and says where things are.
+    pub fn places(&self) -> Result<Places, Faults> {
+        let mut faults = Faults::new();
+        let raw = load::load(&self.file, &self.environment, &mut faults);
+        let Some(raw) = raw else { return Err(faults) };
+        let names = [
+            Some(&raw.links.key_credential),
+            (raw.directory.bind == raw::Bind::Simple).then_some(&raw.directory.bind_password_credential),
+            raw.mail.username.as_ref().map(|_| &raw.mail.password_credential),
+        ];
+        Ok(Places {
+            files: load::layers(&self.file, &mut faults),
+            credentials: names.into_iter().flatten().map(|name| self.credentials.path(name)).collect(),
+            admin_socket: raw.gate.admin_socket,
+            store: raw.store.path,
+        })
     }
 
     /// Reads everything and says what it means, or all that is wrong with it.

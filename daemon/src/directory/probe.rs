@@ -144,6 +144,7 @@ impl Look<'_> {
     ) -> Result<(), Fault> {
         let capabilities = link.capabilities(self.limit).await?;
         self.base(link).await?;
+        self.unplaced(link).await?;
         self.synchronised(link).await?;
         self.capable(&capabilities);
         self.known(link, &capabilities, writes).await?;
@@ -154,7 +155,7 @@ impl Look<'_> {
         };
         if proven == Some(true) && hashes.is_none() && write.is_none() {
             let what = "the server hashes a clear password itself, but it is not stated and its configuration is hidden";
-            let action = "state password-write = \"in-modify\": activation becomes one act";
+            let action = "state password-write = \"modify\": activation becomes one act";
             self.warn(what.to_owned(), "a statement in the configuration", action);
         }
         self.decide(proven.or(hashes), write);
@@ -198,6 +199,31 @@ impl Look<'_> {
                 let what = format!("entryUUID or entryCSN cannot be read on {hidden} of {count} entries");
                 self.fail(what, "both, on every entry", "let the service read them");
             }
+        }
+        Ok(())
+    }
+
+    /// How many provisional people are in no population, and so could choose nothing?
+    async fn unplaced(&mut self, link: &Link) -> Result<(), Fault> {
+        let settings = &self.prepared.settings;
+        let populations: String = settings.populations.iter().map(|(_, filter)| filter.as_str()).collect();
+        if populations.is_empty() {
+            return Ok(());
+        }
+        let filter = format!("(&{}(!(|{populations})))", settings.provisional);
+        let login = settings.login_attribute.clone();
+        let answer = self.search(link, Scope::Subtree, &filter, &[&login], MAX_COUNT).await?;
+        let count = answer.entries.len();
+        if answer.result.rc != 0 && count == 0 {
+            let what =
+                format!("provisional people in no population cannot be counted: {}", refusal(&answer.result));
+            self.warn(what, "a count", "check the filters of the populations");
+        } else if count == 0 {
+            self.ok("every provisional person is in a population".to_owned());
+        } else {
+            let what = format!("{count} provisional people are in no population");
+            let action = "they are sent to the help desk: add a population whose filter matches them";
+            self.warn(what, "a population for each", action);
         }
         Ok(())
     }
@@ -255,7 +281,7 @@ impl Look<'_> {
         if capabilities.extension(link::PASSWORD_MODIFY) {
             self.ok("the server has the password modify operation (RFC 3062)".to_owned());
         } else {
-            let action = "state password-write = \"in-modify\" if the server hashes clear passwords itself";
+            let action = "state password-write = \"modify\" if the server hashes clear passwords itself";
             self.warn(
                 "the server does not list RFC 3062".to_owned(),
                 "the password modify operation",
@@ -339,7 +365,7 @@ impl Look<'_> {
                 *write = Some(PasswordWrite::Extended);
             }
             (Some(true), Some(PasswordWrite::Extended)) => {
-                let action = "password-write = \"in-modify\" would make activation one act";
+                let action = "password-write = \"modify\" would make activation one act";
                 self.warn("activation takes two operations".to_owned(), "one", action);
             }
             (None, Some(PasswordWrite::InModify)) => {

@@ -65,6 +65,8 @@ pub struct Ask {
     /// In this order; where one is refused, those before it stand.
     pub events: Vec<Event>,
     pub by: Actor,
+    /// The language of the page, for the mails that follow.
+    pub locale: Option<String>,
     /// What this attempt counts towards.
     pub counted: Vec<Counted>,
     /// Written with it: the outbox entry that an outcome settles.
@@ -80,7 +82,7 @@ pub struct Acted {
 impl Ask {
     /// Something that is not counted.
     pub fn new(person: PersonId, by: Actor, event: Event) -> Self {
-        Self { person, events: vec![event], by, counted: Vec::new(), extra: Vec::new() }
+        Self { person, events: vec![event], by, locale: None, counted: Vec::new(), extra: Vec::new() }
     }
 }
 
@@ -129,7 +131,7 @@ impl Engine {
                 None => Dossier::unseen(ask.person, chance::id(), now),
             };
             let counts = self.counts(&ask.counted, now)?;
-            let mut draft = Draft::new(before, ask.by.clone(), now);
+            let mut draft = Draft::new(before, ask.by.clone(), ask.locale.clone(), now);
             let decided = draft.run(&ask.events, &settings, counts.wait);
             let mut commit = draft.commit(version, &ask.extra);
             if !commit.writes.is_empty() || decided.is_err() {
@@ -214,6 +216,7 @@ struct Draft {
     before: Dossier,
     dossier: Dossier,
     by: Actor,
+    locale: Option<String>,
     now: jiff::Timestamp,
     records: Vec<Vec<u8>>,
     writes: Vec<Write>,
@@ -221,9 +224,9 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(before: Dossier, by: Actor, now: jiff::Timestamp) -> Self {
+    fn new(before: Dossier, by: Actor, locale: Option<String>, now: jiff::Timestamp) -> Self {
         let dossier = before.clone();
-        Self { before, dossier, by, now, records: Vec::new(), writes: Vec::new(), mails: false }
+        Self { before, dossier, by, locale, now, records: Vec::new(), writes: Vec::new(), mails: false }
     }
 
     /// Lets the rules decide on one event after the other, until one is refused.
@@ -251,7 +254,10 @@ impl Draft {
         match effect {
             Effect::Mail(order) => {
                 self.mails = true;
-                self.writes.push(outbox::put(&outbox::Waiting::new(person, order, self.now), self.now));
+                self.writes.push(outbox::put(
+                    &outbox::Waiting::new(person, order, self.locale.clone(), self.now),
+                    self.now,
+                ));
             }
             Effect::Record(fact) => {
                 if fact.what == "drift" {

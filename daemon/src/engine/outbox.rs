@@ -13,6 +13,9 @@ pub struct Waiting {
     pub person: PersonId,
     /// What to send.
     pub order: MailOrder,
+    /// The language of the page on which it was ordered, for people whose own is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
     /// When it was ordered: the message's Date.
     pub ordered: Timestamp,
     /// How often it was tried.
@@ -32,8 +35,8 @@ pub struct Due {
 
 impl Waiting {
     /// A mail that was just ordered.
-    pub fn new(person: PersonId, order: MailOrder, now: Timestamp) -> Self {
-        Self { person, order, ordered: now, tries: 0 }
+    pub fn new(person: PersonId, order: MailOrder, locale: Option<String>, now: Timestamp) -> Self {
+        Self { person, order, locale, ordered: now, tries: 0 }
     }
 }
 

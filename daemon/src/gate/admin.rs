@@ -47,7 +47,6 @@ pub async fn call(
     }
     match call {
         Call::Backup if envelope.more => backup(gate, stream).await,
-        Call::Backup => Reply::Message(error_reply(&parvis_protocol::service::Failure::ExpectedMore {})),
         call => Reply::Message(match answer(gate, call).await {
             Ok(bytes) => bytes,
             Err(failure) => error_reply(&failure),
@@ -65,18 +64,8 @@ async fn answer(gate: &Arc<Gate>, call: Call) -> Result<Vec<u8>, Failure> {
         Call::Sweep(call) => reply(&sweep(gate, call).await?),
         Call::AuditVerify(call) => reply(&verify(gate, call.anchor).await?),
         Call::AuditExport(call) => reply(&export(gate, call).await?),
-        Call::Backup => CancelAnswer {}.into_nothing(),
+        Call::Backup => error_reply(&parvis_protocol::service::Failure::ExpectedMore {}),
     })
-}
-
-trait Nothing {
-    fn into_nothing(self) -> Vec<u8>;
-}
-
-impl Nothing for CancelAnswer {
-    fn into_nothing(self) -> Vec<u8> {
-        reply(&self)
-    }
 }
 
 fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
@@ -402,6 +391,7 @@ fn refused(code: &str, message: String) -> Failure {
     Failure::Refused { code: code.to_owned(), message }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unavailable(error: StoreError) -> Failure {
     refused("unavailable", error.to_string())
 }

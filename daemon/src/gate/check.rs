@@ -32,8 +32,12 @@ pub async fn check(desk: &Desk, call: Check) -> Result<CheckAnswer, Trouble> {
     };
     match directory.standing(&entry) {
         Standing::Active => Ok(pass(Status::Active)),
-        Standing::Locked => Ok(no(desk, Status::Locked, "check-locked", entry_locale(desk, &entry))),
-        Standing::Unknown => Ok(no(desk, Status::Unknown, "check-several", entry_locale(desk, &entry))),
+        Standing::Locked => {
+            Ok(no(desk, Status::Locked, "check-locked", entry_locale(desk, &entry).as_deref()))
+        }
+        Standing::Unknown => {
+            Ok(no(desk, Status::Unknown, "check-several", entry_locale(desk, &entry).as_deref()))
+        }
         Standing::Provisional => admit(desk, &entry, call.return_to).await,
     }
 }
@@ -43,7 +47,7 @@ async fn admit(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<
     let return_to = desk.settings.return_to(return_to);
     match arrive(desk, entry, Request::Admit { return_to }).await {
         Ok(acted) => {
-            let Answer::Ticket(id) = acted.enrolment_answer() else {
+            let Answer::Ticket(id) = acted.answer else {
                 return Err(Trouble::Fault("the rules gave no ticket".to_owned()));
             };
             let token = Token { person: person(entry), id };
@@ -63,7 +67,7 @@ async fn admit(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<
         Err(Failure::Refused(Refusal::NoPopulation)) => {
             let login = entry.first(&desk.settings.attributes.login).unwrap_or_default();
             tracing::warn!(%login, "a provisional person is in no population of the configuration");
-            Ok(no(desk, Status::NeedsActivation, "check-no-population", entry_locale(desk, entry)))
+            Ok(no(desk, Status::NeedsActivation, "check-no-population", entry_locale(desk, entry).as_deref()))
         }
         Err(Failure::Refused(Refusal::TooManyAttempts(time))) => {
             let locale = desk.tongue(entry_locale(desk, entry).as_deref());
@@ -132,7 +136,7 @@ async fn sign_in(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Resul
     let return_to = desk.settings.return_to(return_to);
     let locale = entry_locale(desk, entry);
     let acted = arrive(desk, entry, Request::Open { return_to }).await.map_err(|f| trouble(f, locale))?;
-    view::step_answer(desk, &acted.enrolment, acted.answer)
+    view::step_answer(desk, &acted.enrolment, acted.answer, None)
 }
 
 /// The sighting of the entry and the request on it, in one commit.
@@ -142,13 +146,16 @@ async fn arrive(desk: &Desk, entry: &Entry, request: Request) -> Result<Acted, F
     let seen = sighting(&desk.settings, &engine.directory(), entry, true);
     let counted = vec![limits::of_account(&engine.keys, &desk.settings.rates, Class::SignIn, id)];
     let events = vec![Event::Sighted(seen), Event::Asked(request)];
-    engine.act(Ask { person: id, events, by: desk.actor(), counted, extra: Vec::new() }).await
-}
-
-impl Acted {
-    fn enrolment_answer(&self) -> Answer {
-        self.answer
-    }
+    engine
+        .act(Ask {
+            person: id,
+            events,
+            by: desk.actor(),
+            locale: desk.asked.clone(),
+            counted,
+            extra: Vec::new(),
+        })
+        .await
 }
 
 /// A login that the directory does not have.
@@ -165,9 +172,9 @@ fn pass(status: Status) -> CheckAnswer {
     CheckAnswer { allow: true, status, url: None, message: None, deadline: None }
 }
 
-fn no(desk: &Desk, status: Status, name: &str, person: Option<String>) -> CheckAnswer {
+fn no(desk: &Desk, status: Status, name: &str, person: Option<&str>) -> CheckAnswer {
     let help = desk.settings.campus.help_address.clone();
-    let message = desk.gate.words.say(&desk.tongue(person.as_deref()), name, &[("help", help.into())]);
+    let message = desk.gate.words.say(&desk.tongue(person), name, &[("help", help.into())]);
     CheckAnswer { allow: false, status, url: None, message: Some(message), deadline: None }
 }
 

@@ -15,6 +15,8 @@ use tokio::net::UnixStream;
 
 /// A waiting page is answered at each change for so long; then it asks again.
 const WATCHED: Duration = Duration::from_secs(1800);
+/// A page that waits uses its session: noted this often.
+const STILL_HERE: Duration = Duration::from_secs(300);
 
 /// One request: what was asked, by whom, in which language.
 pub struct Desk {
@@ -32,6 +34,8 @@ pub enum Trouble {
     Refused(parvis_enrolment::Refusal, Option<String>),
     /// The proof of a person was not accepted.
     SignIn,
+    /// The new password is longer than the campus's systems take.
+    TooLong,
     /// The directory or the store does not answer; the reason is for the log.
     Unavailable(String),
     /// A fault of our own; the reason is for the log.
@@ -122,6 +126,7 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { break },
+            () = tokio::time::sleep(STILL_HERE) => {}
             () = tokio::time::sleep_until(end) => break,
             // The caller left, or speaks before the answer is complete, which Varlink does not allow.
             _ = stream.read(&mut probe) => return Reply::Written,
@@ -171,6 +176,10 @@ impl Desk {
             Trouble::SignIn => {
                 let locale = self.tongue(None);
                 Failure::Refused(Box::new(refuse::sign_in(&self.gate.words, &self.settings, &locale)))
+            }
+            Trouble::TooLong => {
+                let locale = self.tongue(None);
+                Failure::Refused(Box::new(refuse::too_long(&self.gate.words, &self.settings, &locale)))
             }
             Trouble::Unavailable(why) => {
                 tracing::warn!(call = method.as_str(), %why, "a call could not be carried out now");

@@ -45,18 +45,22 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
             Err(Trouble::Refused(refusal_of(seen.standing), locale))
         };
     }
+    if secret.expose_secret().chars().count() > desk.settings.password.maximum {
+        return Err(Trouble::TooLong);
+    }
     let fault = judge(desk, &here.enrolment, &secret).await?;
     let request = Request::Password { session: token.id, fault, attempt: attempt(&entry, clock::now()) };
     let ask = Ask {
         person: person(&entry),
         events: vec![Event::Sighted(seen), Event::Asked(request)],
         by: desk.actor(),
+        locale: desk.asked.clone(),
         counted: desk.counted(token, Class::Password),
         extra: Vec::new(),
     };
     let acted = engine.act(ask).await.map_err(|failure| trouble(failure, locale.clone()))?;
     if acted.answer != Answer::Write {
-        return view::step_answer(desk, &acted.enrolment, acted.answer);
+        return view::step_answer(desk, &acted.enrolment, acted.answer, Some(token.id));
     }
     // The write lives on if the caller leaves.
     let writing = tokio::spawn(activate(engine.clone(), entry, acted.enrolment, secret));
@@ -67,6 +71,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         Ok(Activated::Unavailable) => {
             Err(Trouble::Unavailable("the directory could not be written".to_owned()))
         }
+        Ok(Activated::Misconfigured(why)) => Err(Trouble::Fault(why)),
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }
@@ -76,10 +81,9 @@ fn is_done(desk: &Desk, enrolment: &Enrolment) -> bool {
     enrolment.step(&desk.settings.policy) == Some(parvis_enrolment::Step::Done)
 }
 
-/// Step 10, with where to go back to.
+/// Step 10.
 fn done(desk: &Desk, enrolment: &Enrolment, token: Token) -> Result<StepAnswer, Trouble> {
-    let answer = view::step_answer(desk, enrolment, Answer::Session(token.id))?;
-    Ok(StepAnswer { session: None, ..answer })
+    view::step_answer(desk, enrolment, Answer::State, Some(token.id))
 }
 
 fn refusal_of(standing: Standing) -> Refusal {
@@ -121,9 +125,6 @@ pub fn fault(policy: &PasswordPolicy, password: &str, identity: &[String]) -> Op
     let length = password.chars().count();
     if length < policy.minimum {
         return Some(PasswordFault::TooShort);
-    }
-    if length > policy.maximum {
-        return Some(PasswordFault::Refused);
     }
     let lower = password.to_lowercase();
     if identity.iter().any(|part| lower.contains(part.as_str())) {
@@ -208,7 +209,6 @@ mod tests {
     fn each_rule_says_what_is_wrong() {
         check("", Some(PasswordFault::TooShort));
         check("Abc1-Abc1-A", Some(PasswordFault::TooShort));
-        check(&"Ab1-".repeat(17), Some(PasswordFault::Refused));
         check("Violet-JEANNE-77", Some(PasswordFault::ContainsIdentity));
         check("violetmandarinetrottoir", Some(PasswordFault::TooSimple));
         check("Password1234!", Some(PasswordFault::TooSimple));

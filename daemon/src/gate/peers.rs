@@ -20,8 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The roles of each user, as far as they were asked for.
 #[derive(Default)]
 pub struct Peers {
-    known: Mutex<HashMap<(u32, u32), (Instant, Vec<Role>)>>,
+    known: Mutex<HashMap<(u32, u32), Known>>,
 }
+
+/// What was found, and when.
+type Known = (Instant, Vec<Role>);
 
 impl Peers {
     /// The roles of a user with a primary group.

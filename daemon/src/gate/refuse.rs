@@ -64,7 +64,9 @@ pub fn unavailable(words: &Words, settings: &Settings, locale: &str) -> hook::Re
 
 /// Unknown, active, locked or a wrong password: one text.
 pub fn sign_in(words: &Words, settings: &Settings, locale: &str) -> hook::Refusal {
-    Teller { words, settings, locale }.plain(RefusalCode::SignInRefused, Then::Correct)
+    let teller = Teller { words, settings, locale };
+    let refusal = teller.plain(RefusalCode::SignInRefused, Then::Correct);
+    hook::Refusal { lost_letter: teller.lost_letter(), ..refusal }
 }
 
 /// A password that is longer than the campus's systems take: the contract has no code of its own for it.
@@ -116,16 +118,24 @@ impl Teller<'_> {
 
     fn sign_in(&self, code: RefusalCode, at: Option<Timestamp>) -> hook::Refusal {
         let refusal = self.with(code, Then::SignIn, &format!("refusal-{}", code.as_str()), at);
-        hook::Refusal { sign_in_url: Some(self.settings.sign_in_url().to_owned()), ..refusal }
+        hook::Refusal {
+            sign_in_url: Some(self.settings.sign_in_url().to_owned()),
+            lost_letter: self.lost_letter(),
+            ..refusal
+        }
     }
 
     fn contact(&self, code: RefusalCode, name: &str) -> hook::Refusal {
-        self.with(code, Then::Contact, name, None)
+        hook::Refusal { lost_letter: self.lost_letter(), ..self.with(code, Then::Contact, name, None) }
     }
 
     fn later(&self, code: RefusalCode, message: String, seconds: u32) -> hook::Refusal {
         let refusal = hook::Refusal::new(code, Then::Wait, message);
         hook::Refusal { retry_after: Some(seconds), help: Some(self.help()), ..refusal }
+    }
+
+    fn lost_letter(&self) -> Option<String> {
+        self.settings.campus.lost_letter.get(self.locale).cloned()
     }
 
     fn help(&self) -> String {

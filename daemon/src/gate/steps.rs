@@ -139,7 +139,9 @@ fn no_session() -> Trouble {
 
 async fn go(desk: &Desk, token: Token, counted: &[Counted], request: Request) -> Result<StepAnswer, Trouble> {
     let acted = desk.ask(token, counted, request).await?;
-    view::step_answer(desk, &acted.enrolment, acted.answer)
+    // A ticket's or a link's token names no session; a session's names itself.
+    let held = acted.enrolment.session(token.id).map(|session| session.id);
+    view::step_answer(desk, &acted.enrolment, acted.answer, held)
 }
 
 impl Desk {
@@ -149,6 +151,7 @@ impl Desk {
             person: token.person,
             events: vec![Event::Asked(request)],
             by: self.actor(),
+            locale: self.asked.clone(),
             counted: counted.to_vec(),
             extra: Vec::new(),
         };

@@ -17,8 +17,14 @@ use parvis_protocol::hook::{
     Progress, Purpose, RecoveryView, RuleId, Sent, Step, StepAnswer, View,
 };
 
-/// The answer to a call that went well.
-pub fn step_answer(desk: &Desk, enrolment: &Enrolment, answer: Answer) -> Result<StepAnswer, Trouble> {
+/// The answer to a call that went well. `held`: the session in which it was made; the answer names the session that
+/// the caller holds from now on, which may be a new one.
+pub fn step_answer(
+    desk: &Desk,
+    enrolment: &Enrolment,
+    answer: Answer,
+    held: Option<Id>,
+) -> Result<StepAnswer, Trouble> {
     if answer == Answer::SignIn {
         return Ok(sign_in(desk));
     }
@@ -27,7 +33,7 @@ pub fn step_answer(desk: &Desk, enrolment: &Enrolment, answer: Answer) -> Result
     let stage = stage.ok_or(Trouble::Refused(Refusal::NoPopulation, person))?;
     let handed = match answer {
         Answer::Session(id) => Some(id),
-        Answer::State | Answer::Ticket(_) | Answer::SignIn | Answer::Write => None,
+        Answer::State | Answer::Ticket(_) | Answer::SignIn | Answer::Write => held,
     };
     let session = handed.and_then(|id| enrolment.session(id));
     Ok(StepAnswer {

@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub fn run(config: &Path) -> ExitCode {
             for fault in &faults {
                 tracing::error!("{fault}");
             }
-            tracing::error!("the configuration has {} faults; `parvisctl check` says the same", faults.len());
+            tracing::error!("faults in the configuration: {}; `parvisctl check` says the same", faults.len());
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -82,16 +82,14 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
         }
     };
     let stop = Arc::new(Notify::new());
-    let mail = match post(&parts) {
-        Ok(post) => {
-            let outbox = Arc::new(Outbox::new(parts.engine.clone(), parts.board.clone(), post));
-            tokio::spawn(deliver(outbox, stop.clone()))
-        }
+    let outbox = match post(&parts.engine.settings()) {
+        Ok(post) => Arc::new(Outbox::new(parts.engine.clone(), parts.board.clone(), post)),
         Err(why) => {
             tracing::error!("{why}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
+    let mail = tokio::spawn(deliver(outbox.clone(), stop.clone()));
     let background = [
         tokio::spawn(engine::follow(parts.engine.clone(), parts.board.clone())),
         tokio::spawn(watch_directory(parts.engine.clone(), parts.board.clone())),
@@ -103,12 +101,10 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
             async move { sweeper.run().await }
         }),
     ];
-    if let Err(error) = engine::resume(&parts.engine) {
-        tracing::error!(%error, "failed to look for activations that were interrupted");
-    }
+    tokio::spawn(engine::resume(parts.engine.clone()));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    signals(&parts).await;
+    signals(&parts, &outbox).await;
     notify(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
     tracing::info!("stopping");
     background.iter().for_each(tokio::task::JoinHandle::abort);
@@ -189,9 +185,9 @@ async fn same_key(store: &dyn Store, keys: &Keys) -> Result<(), (u8, String)> {
     }
 }
 
-fn post(parts: &Parts) -> Result<Post, String> {
-    let overrides: Option<PathBuf> = parts.engine.settings().mail.overrides.clone();
-    let templates = Templates::load(overrides.as_deref()).map_err(|faults| faults.to_string())?;
+fn post(settings: &Settings) -> Result<Post, String> {
+    let templates =
+        Templates::load(settings.mail.overrides.as_deref()).map_err(|faults| faults.to_string())?;
     if let Err(faults) = templates.check() {
         tracing::warn!(%faults, "templates of the campus's own are broken; the shipped ones are used");
     }
@@ -199,7 +195,7 @@ fn post(parts: &Parts) -> Result<Post, String> {
 }
 
 /// Waits for the signal to stop; a second one stops at once.
-async fn signals(parts: &Parts) {
+async fn signals(parts: &Parts, outbox: &Outbox) {
     let mut signals = match Signals::new([SIGHUP, SIGTERM, SIGINT]) {
         Ok(signals) => signals,
         Err(error) => return tracing::error!(%error, "failed to take signals"),
@@ -213,25 +209,31 @@ async fn signals(parts: &Parts) {
             });
             return;
         }
-        reload(parts);
+        reload(parts, outbox);
     }
 }
 
 /// SIGHUP: the new configuration is taken whole or not at all.
-fn reload(parts: &Parts) {
+fn reload(parts: &Parts, outbox: &Outbox) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
     match parts.sources.settings() {
         Ok(settings) => {
             let fixed = parts.engine.settings().fixed(&settings);
-            if fixed.is_empty() {
-                parts.engine.reload(Arc::new(settings));
-                parts.gate.peers.forget();
-                tracing::info!("the configuration was reloaded");
-            } else {
+            if !fixed.is_empty() {
                 let keys = fixed.join(", ");
                 tracing::error!(%keys, "not reloaded: these keys take a restart (systemctl restart parvisd)");
+            } else {
+                match post(&settings) {
+                    Ok(post) => {
+                        outbox.replace(post);
+                        parts.engine.reload(Arc::new(settings));
+                        parts.gate.peers.forget();
+                        tracing::info!("the configuration was reloaded");
+                    }
+                    Err(why) => tracing::error!(%why, "not reloaded: the configuration in force stays"),
+                }
             }
         }
         Err(faults) => {

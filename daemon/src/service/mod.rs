@@ -2,6 +2,7 @@
 //!
 //! It puts the rooms together, tells systemd how they are, and takes signals. What the rooms do is theirs.
 
+mod arguments;
 pub mod chance;
 pub mod clock;
 pub mod health;
@@ -10,6 +11,7 @@ mod logging;
 mod process;
 mod sockets;
 
+pub use arguments::Arguments;
 pub use lifecycle::run;
 
 use crate::directory::Outside;

@@ -28,6 +28,11 @@ pub(super) enum State {
 const WORDS: [(State, &str); 3] =
     [(State::Creating, "creating"), (State::Running, "running"), (State::Stopped, "stopped")];
 
+/// A state as the header writes it.
+pub(super) fn word(state: State) -> &'static str {
+    WORDS.iter().find(|(known, _)| *known == state).map_or("running", |(_, word)| word)
+}
+
 /// Reads the header; `None` when there is none.
 pub(super) fn read(dir: &Path) -> Result<Option<State>, OpenError> {
     let path = dir.join(NAME);
@@ -51,7 +56,7 @@ pub(super) fn read(dir: &Path) -> Result<Option<State>, OpenError> {
 
 /// Writes the header, whole or not at all, durably.
 pub(super) fn write(dir: &Path, state: State) -> io::Result<()> {
-    let word = WORDS.iter().find(|(known, _)| *known == state).map_or("running", |(_, word)| word);
+    let word = word(state);
     let text = format!(
         "# What this folder is: the store of parvisd. Written by parvisd; leave it as it is.\n\
          format = {FORMAT}\n\

@@ -4,4 +4,4 @@ mod outbox;
 mod post;
 
 pub use outbox::{Outbox, deliver};
-pub use post::Post;
+pub use post::{Post, relay, sender};

@@ -16,12 +16,10 @@ use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::event::MailOutcome;
 use parvis_enrolment::{Event, Wanted, wanted};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
-/// How many due mails are looked at in one go.
-const PAGE: usize = 256;
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
 
@@ -29,7 +27,7 @@ const HELD: Duration = Duration::from_secs(30);
 pub struct Outbox {
     engine: Arc<Engine>,
     board: Arc<Board>,
-    post: Post,
+    post: RwLock<Arc<Post>>,
     /// Kept open, with the configuration under which they were made.
     connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
     under_way: Mutex<HashSet<Vec<u8>>>,
@@ -53,12 +51,21 @@ impl Outbox {
         Self {
             engine,
             board,
-            post,
+            post: RwLock::new(Arc::new(post)),
             connections: Mutex::default(),
             under_way: Mutex::default(),
             finished: Notify::new(),
             held_until: Mutex::default(),
         }
+    }
+
+    /// Other templates from now on.
+    pub fn replace(&self, post: Post) {
+        *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
+    }
+
+    fn post(&self) -> Arc<Post> {
+        self.post.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -92,7 +99,9 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
         return Ok(until);
     }
     let mut next = Duration::from_secs(60);
-    for due in outbox::first(outbox.engine.store.as_ref(), PAGE)? {
+    // Those under way stand first, and are no more than there are connections.
+    let page = outbox.engine.settings().mail.connections * 2 + 1;
+    for due in outbox::first(outbox.engine.store.as_ref(), page)? {
         if due.at > now {
             let wait = Duration::try_from(due.at.duration_since(now)).unwrap_or(next);
             next = next.min(wait);
@@ -132,7 +141,7 @@ async fn send(outbox: &Outbox, due: &Due) {
         Wanted::Overtaken => return drop_it(outbox, due, "it was overtaken").await,
         Wanted::TooLate => return drop_it(outbox, due, "its deadline has passed").await,
     }
-    let composed = match outbox.post.compose(&outbox.engine, waiting, &dossier.enrolment) {
+    let composed = match outbox.post().compose(&outbox.engine, waiting, &dossier.enrolment) {
         Ok(composed) => composed,
         Err(why) => {
             tracing::error!(mail = %waiting.order.mail, %why, "failed to write a mail");
@@ -216,7 +225,8 @@ fn again(outbox: &Outbox, due: &Due) -> Write {
     waiting.tries = waiting.tries.saturating_add(1);
     let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
     // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
-    let too_late = due.waiting.order.deadline.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+    let too_late =
+        due.waiting.order.deadline.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
     outbox::put(&waiting, at.min(too_late.max(clock::now())))
 }
 
@@ -237,6 +247,7 @@ async fn keep(outbox: &Outbox, due: &Due, outcome: Option<MailOutcome>, extra: V
             person: due.waiting.person,
             events: Vec::from_iter(events.clone()),
             by: Actor::Mail,
+            locale: None,
             counted: Vec::new(),
             extra: extra.clone(),
         };

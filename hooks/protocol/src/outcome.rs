@@ -152,6 +152,7 @@ struct Spoken<'a> {
     then: Then,
     sign_in_url: Option<&'a str>,
     help: Option<&'a str>,
+    lost_letter: Option<&'a str>,
     retry_after: Option<u32>,
     at: Option<&'a str>,
     step: Option<&'a str>,
@@ -170,8 +171,8 @@ impl<'a> Spoken<'a> {
             Fault::NotPermitted => ("not-permitted", Then::Contact, None),
         };
         let message = language.fault(fault);
-        let (sign_in_url, help, retry_after, at, step) = (None, None, None, None, None);
-        Self { code, field, message, then, sign_in_url, help, retry_after, at, step }
+        let (sign_in_url, help, lost_letter, retry_after, at, step) = (None, None, None, None, None, None);
+        Self { code, field, message, then, sign_in_url, help, lost_letter, retry_after, at, step }
     }
 }
 

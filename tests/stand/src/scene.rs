@@ -56,7 +56,9 @@ impl Scene {
     }
 
     /// Starts the three.
+    #[expect(clippy::needless_pass_by_value, reason = "options are written where they are used")]
     pub fn start(options: SceneOptions) -> Result<Self> {
+        let options = &options;
         let slapd = Slapd::start(options.slapd.clone())?;
         let inbox = Inbox::start(options.inbox.clone())?;
         Self::around(slapd, inbox, &options)
@@ -164,17 +166,32 @@ impl<'s> Walk<'s> {
 
     /// `check`, then `enter` with the ticket in its url: the login page redirects.
     pub fn enter(scene: &'s Scene, login: &str, return_to: Option<&str>) -> Result<Self> {
+        Self::enter_in(scene, login, return_to, "fr")
+    }
+
+    /// The same, in a language.
+    pub fn enter_in(scene: &'s Scene, login: &str, return_to: Option<&str>, locale: &str) -> Result<Self> {
         let request = json!({ "login": login, "authenticated": true, "return_to": return_to });
         let (_, checked) = scene.daemon.hook("check", &request)?;
-        let url = checked["url"].as_str().with_context(|| format!("check gave no url: {checked}"))?;
+        let url = at(&checked, "/url").as_str().with_context(|| format!("check gave no url: {checked}"))?;
         let ticket = url.rsplit('/').next().unwrap_or_default();
-        let (code, last) = scene.daemon.hook("enter", &json!({ "ticket": ticket }))?;
+        let (code, last) = scene.daemon.hook("enter", &json!({ "ticket": ticket, "locale": locale }))?;
         Self::begun(scene, code, last)
     }
 
+    /// `authenticate`: the daemon proves the letter's password itself.
+    pub fn authenticate(scene: &'s Scene, login: &str, password: &str, locale: &str) -> Result<Self> {
+        let request = json!({ "login": login, "password": password, "locale": locale });
+        let (code, last) = scene.daemon.hook("authenticate", &request)?;
+        match at(&last, "/refusal/message").as_str() {
+            Some(message) => bail!("{message}"),
+            None => Self::begun(scene, code, last),
+        }
+    }
+
     fn begun(scene: &'s Scene, code: i32, last: Value) -> Result<Self> {
-        match (code, last["session"].as_str()) {
-            (0, Some(session)) => Ok(Self { scene, session: session.to_owned(), last: last.clone() }),
+        match at(&last, "/session").as_str().map(str::to_owned) {
+            Some(session) if code == 0 => Ok(Self { scene, session, last }),
             _ => bail!("no session (exit {code}): {last}"),
         }
     }
@@ -184,8 +201,13 @@ impl<'s> Walk<'s> {
         if let Some(fields) = request.as_object_mut() {
             fields.insert("session".to_owned(), json!(self.session));
         }
+        if let (Some(fields), Some(locale)) =
+            (request.as_object_mut(), at(&self.last, "/view/locale").as_str())
+        {
+            fields.entry("locale").or_insert_with(|| json!(locale));
+        }
         let (code, answer) = self.scene.daemon.hook(call, &request)?;
-        if let Some(session) = answer["session"].as_str() {
+        if let Some(session) = at(&answer, "/session").as_str() {
             session.clone_into(&mut self.session);
         }
         if code == 0 {
@@ -197,7 +219,7 @@ impl<'s> Walk<'s> {
     /// A call that must lead to this step.
     pub fn step(&mut self, call: &str, request: Value, step: &str) -> Result<Value> {
         let (code, answer) = self.call(call, request)?;
-        if code != 0 || answer["step"] != step {
+        if code != 0 || at(&answer, "/step") != step {
             bail!("{call} should have led to {step} (exit {code}): {answer}");
         }
         Ok(answer)
@@ -218,7 +240,7 @@ impl<'s> Walk<'s> {
 
     /// Step 5, as shown.
     pub fn charter(&mut self) -> Result<()> {
-        let version = self.last["view"]["charter"]["version"].clone();
+        let version = at(&self.last, "/view/charter/version").clone();
         self.step("charter", json!({ "version": version, "accepted": true }), "listing").map(|_| ())
     }
 
@@ -240,6 +262,11 @@ impl<'s> Walk<'s> {
     pub fn password(&mut self, password: &str) -> Result<Value> {
         self.step("password", json!({ "password": password }), "done")
     }
+}
+
+/// What stands at a JSON pointer (RFC 6901); null where nothing does.
+pub fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 /// The token of the link in a mail.

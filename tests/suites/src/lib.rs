@@ -1,6 +1,8 @@
 //! What the suites share: a login page that outlives the daemon, the admin socket, a raw socket, and dice.
 //!
-//! It asserts nothing, and must not know how the daemon works inside.
+//! It asserts nothing, and must not know how the daemon works inside. The benchmark's rooms are in `bench`.
+
+pub mod bench;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

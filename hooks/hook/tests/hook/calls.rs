@@ -85,7 +85,7 @@ fn each_refusal() {
     for code in RefusalCode::ALL {
         let refusal = json!({
             "code": code, "field": "link", "message": "des mots", "then": "sign-in", "sign_in_url": "https://x/",
-            "help": "help@example.org", "retry_after": 60, "at": "2026-09-01T10:00:00+02:00", "step": "mail"
+            "help": "help@example.org", "lost_letter": "la DRH", "retry_after": 60, "at": "2026-09-01T10:00:00+02:00", "step": "mail"
         });
         let daemon = Daemon::failing("org.parvis.Hook.Refused", &refusal);
         for call in ["check", "redeem"] {

@@ -32,7 +32,7 @@ fn no_daemon() {
     let ended = run(nowhere(), &["check"], INPUT);
     assert_eq!(ended.code, 69);
     let refusal = json!({
-        "code": "unavailable", "field": null, "then": "wait", "sign_in_url": null, "help": null,
+        "code": "unavailable", "field": null, "then": "wait", "sign_in_url": null, "help": null, "lost_letter": null,
         "message": "Le service d’activation des comptes ne répond pas. Réessayez dans quelques minutes.",
         "retry_after": null, "at": null, "step": null
     });

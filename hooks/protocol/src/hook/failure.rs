@@ -47,6 +47,8 @@ pub struct Refusal {
     pub sign_in_url: Option<String>,
     /// The help address.
     pub help: Option<String>,
+    /// Where to go with a lost letter, where signing in again takes it.
+    pub lost_letter: Option<String>,
     /// In how many seconds to try again.
     pub retry_after: Option<u32>,
     /// When a link expired, was used or was replaced: an instant.
@@ -65,6 +67,7 @@ impl Refusal {
             then,
             sign_in_url: None,
             help: None,
+            lost_letter: None,
             retry_after: None,
             at: None,
             step: None,

@@ -8,8 +8,7 @@ use parvis_suites::{LONG, admin, happened, refusal, show, shown, status_now};
 use serde_json::{Value, json};
 
 const ADDRESS: &str = "marie@ailleurs.example";
-const QUICK: &str =
-    "[mail]\nretry-first = \"300ms\"\nretry-longest = \"1s\"\ntimeout = \"1s\"\n[limits]\nresend-cooldown = \"1s\"\n";
+const QUICK: &str = "[mail]\nretry-first = \"300ms\"\nretry-longest = \"1s\"\ntimeout = \"1s\"\n[limits]\nresend-cooldown = \"1s\"\n";
 
 fn scene(more: &str) -> Result<Scene> {
     Scene::start(SceneOptions { config: format!("{QUICK}{more}"), ..SceneOptions::default() })
@@ -75,7 +74,10 @@ fn an_address_that_the_mail_system_refuses_is_said_and_can_be_corrected() -> Res
     })?;
     let (_, refused) = refused.expect("the refusal never came");
     assert_eq!(refusal(&refused), "address-refused", "{refused}");
-    assert_eq!((&refused["refusal"]["field"], &refused["refusal"]["then"]), (&json!("address"), &json!("correct")));
+    assert_eq!(
+        (&refused["refusal"]["field"], &refused["refusal"]["then"]),
+        (&json!("address"), &json!("correct"))
+    );
     let (_, again) = walk.call("recovery-address", json!({ "address": "typo@ailleurs.example" }))?;
     assert_eq!(refusal(&again), "address-refused", "the same address again");
     walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
@@ -164,7 +166,9 @@ fn a_mail_that_a_newer_one_has_replaced_never_leaves_and_its_link_says_so() -> R
     let scene = scene("")?;
     let mut walk = give(&scene, "first@ailleurs.example")?;
     let first = walk.link("first@ailleurs.example", 0)?;
-    scene.inbox.script("second@ailleurs.example", Behaviour::Answer(Stage::Recipient, "451 later".to_owned()));
+    scene
+        .inbox
+        .script("second@ailleurs.example", Behaviour::Answer(Stage::Recipient, "451 later".to_owned()));
     walk.step("recovery-address", json!({ "address": "second@ailleurs.example" }), "recovery-link")?;
     delivery_is(&mut walk, "deferred")?;
     walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
@@ -209,7 +213,11 @@ fn a_restart_neither_loses_a_mail_that_waits_nor_sends_one_twice() -> Result<()>
         scene.slapd.entry(&person.dn)?.unwrap().get("entryUUID").unwrap().to_owned()
     };
     for kill in [true, false, true] {
-        if kill { scene.daemon.kill9() } else { scene.daemon.terminate().map(drop)? }
+        if kill {
+            scene.daemon.kill9()
+        } else {
+            scene.daemon.terminate().map(drop)?
+        }
         scene.daemon.restart()?;
     }
     scene.inbox.behave();

@@ -1,0 +1,152 @@
+//! What the directory, mail, the sweep and the password rules need of the configuration.
+
+use super::super::raw::{self, Raw};
+use super::super::settings::SweepSettings;
+use super::super::{MailSettings, PasswordPolicy, Sources, units};
+use super::Checker;
+use crate::directory::{self, mapping::Mapping};
+use std::time::Duration;
+
+impl Checker<'_> {
+    pub(super) fn directory(&mut self, raw: &Raw, sources: &Sources) -> Option<directory::Settings> {
+        let given = &raw.directory;
+        let bind = match (given.bind, &given.bind_dn) {
+            (raw::Bind::External, _) => Some(directory::Bind::External),
+            (raw::Bind::Simple, None) => {
+                self.fault("directory.bind-dn", "is missing");
+                None
+            }
+            (raw::Bind::Simple, Some(dn)) => {
+                let password = sources.credentials.read(&given.bind_password_credential);
+                self.take("directory.bind-password-credential", password)
+                    .map(|password| directory::Bind::Simple { dn: dn.clone(), password })
+            }
+        };
+        self.texts("directory.mailbox-usable", &given.mailbox_usable);
+        let timeout = self.take("directory.timeout", units::positive(&given.timeout));
+        let own = [
+            &given.name_attribute,
+            &given.mail_attribute,
+            &given.recovery_attribute,
+            &given.locale_attribute,
+        ];
+        let mut attributes: Vec<String> = own.into_iter().cloned().collect();
+        attributes.extend(given.marker_attribute.clone());
+        attributes.extend(given.writes.iter().map(|rule| rule.attribute.clone()));
+        attributes.push("pwdChangedTime".to_owned());
+        attributes.push("pwdReset".to_owned());
+        let timeout = Duration::from_millis(timeout?.as_millis().try_into().ok()?);
+        let settings = directory::Settings {
+            uris: given.uris.clone(),
+            starttls: given.starttls,
+            ca_file: given.ca_file.clone(),
+            allow_clear_text: given.allow_clear_text,
+            bind: bind?,
+            base: given.base.clone(),
+            login_filter: given.login_filter.clone(),
+            login_attribute: given.login_attribute.clone(),
+            provisional: given.provisional.clone(),
+            active: given.active.clone(),
+            locked: given.locked.clone(),
+            populations: raw.populations.iter().map(|p| (p.name.clone(), p.filter.clone())).collect(),
+            attributes,
+            password_write: match given.password_write {
+                raw::PasswordWrite::Auto => None,
+                raw::PasswordWrite::Modify => Some(directory::PasswordWrite::InModify),
+                raw::PasswordWrite::Extended => Some(directory::PasswordWrite::Extended),
+            },
+            decoy: None,
+            connections: given.connections,
+            timeouts: directory::Timeouts { connect: timeout, operation: timeout, ..Default::default() },
+        };
+        if let Err(faults) = settings.clone().prepare() {
+            for fault in faults {
+                self.fault(&format!("directory.{}", fault.key), fault.fault);
+            }
+        }
+        Some(settings)
+    }
+
+    pub(super) fn mapping(&mut self, directory: &raw::Directory) -> Option<Mapping> {
+        let compiled = Mapping::compile(&directory.writes);
+        compiled
+            .map_err(|faults| {
+                faults.iter().for_each(|fault| self.fault("directory.writes", fault.to_string()))
+            })
+            .ok()
+    }
+
+    pub(super) fn mail(&mut self, mail: &raw::Mail, sources: &Sources) -> Option<MailSettings> {
+        let login = match &mail.username {
+            None => Some(None),
+            Some(name) => {
+                let password = sources.credentials.read(&mail.password_credential);
+                self.take("mail.password-credential", password).map(|password| Some((name.clone(), password)))
+            }
+        };
+        if let Err(fault) = parvis_enrolment::address::Address::parse(&mail.from) {
+            self.fault("mail.from", fault.to_string());
+        }
+        let loopback = mail.host == "localhost"
+            || mail.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        if mail.security == raw::Security::None && !loopback {
+            self.fault("mail.security", "mail would leave this machine in clear: starttls or tls");
+        }
+        if mail.connections == 0 || mail.connections > 64 {
+            self.fault("mail.connections", "should be 1 to 64");
+        }
+        let [timeout, first, longest] = [
+            ("mail.timeout", &mail.timeout),
+            ("mail.retry-first", &mail.retry_first),
+            ("mail.retry-longest", &mail.retry_longest),
+        ]
+        .map(|(key, text)| self.take(key, units::positive(text)));
+        Some(MailSettings {
+            host: mail.host.clone(),
+            port: mail.port,
+            security: mail.security,
+            ca_file: mail.ca_file.clone(),
+            helo: mail.helo.clone(),
+            login: login?,
+            from: mail.from.clone(),
+            connections: mail.connections,
+            timeout: timeout?,
+            overrides: mail.overrides.clone(),
+            retry_first: first?,
+            retry_longest: longest?,
+        })
+    }
+
+    pub(super) fn sweep(&mut self, sweep: &raw::Sweep) -> Option<SweepSettings> {
+        let schedule = self.take("sweep.schedule", units::schedule(&sweep.schedule));
+        let keep_done = self.take("sweep.keep-done", units::span(&sweep.keep_done));
+        let keep_closed = self.take("sweep.keep-closed", units::span(&sweep.keep_closed));
+        Some(SweepSettings { schedule: schedule?, keep_done: keep_done?, keep_closed: keep_closed? })
+    }
+
+    pub(super) fn password(&mut self, password: &raw::Password) -> PasswordPolicy {
+        if !(8..=128).contains(&password.minimum) {
+            self.fault("password.minimum", "should be 8 to 128");
+        }
+        if password.maximum < password.minimum || password.maximum > 1024 {
+            self.fault("password.maximum", "should be at least the minimum, and at most 1024");
+        }
+        if password.classes > 4 {
+            self.fault("password.classes", "should be 0 to 4");
+        }
+        if password.strength > 4 {
+            self.fault("password.strength", "should be 0 to 4");
+        }
+        if let Some(Err(error)) = password.breached.as_ref().map(std::fs::File::open) {
+            self.fault("password.breached", format!("cannot be read: {error}"));
+        }
+        PasswordPolicy {
+            minimum: password.minimum,
+            maximum: password.maximum,
+            classes: password.classes,
+            strength: password.strength,
+            breached: password.breached.clone(),
+            history_sentence: password.history_sentence,
+        }
+    }
+}

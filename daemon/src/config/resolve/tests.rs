@@ -1,0 +1,89 @@
+//! The whole configuration, from a file with faults to all that is said of them.
+
+use super::super::{Credentials, Sources};
+use std::os::unix::fs::PermissionsExt;
+
+/// The settings of this file over the defaults, or what is wrong, by key.
+fn settings(text: &str, key: &str) -> Result<super::Settings, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("parvis.toml");
+    let charters = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/charters");
+    let base = format!(
+        "[charter]\nfile = {{ fr = \"{charters}/charter.fr.md\", en = \"{charters}/charter.en.md\" }}\n{text}"
+    );
+    std::fs::write(&file, base).unwrap();
+    let credentials = folder.path().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    for (name, content) in [("key", key), ("directory-password", "secret")] {
+        std::fs::write(credentials.join(name), content).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(credentials.join(name), mode).unwrap();
+    }
+    let sources = Sources { environment: Vec::new(), credentials: Credentials::at(&credentials), file };
+    sources.settings().map_err(|faults| faults.into_iter().map(|fault| fault.key).collect())
+}
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+#[test]
+fn the_defaults_with_secrets_and_charters_are_complete() {
+    let settings = settings("", KEY).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(settings.policy.populations.len(), 3);
+    assert_eq!(settings.policy.charter.texts.len(), 2);
+    assert_eq!(settings.base_url(), settings.sign_in_url());
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let text = "url = { fr = \"ftp://x\", en = \"https://univ.example/charter\" }\n\
+        [campus]\nzone = \"Paris\"\nhelp-address = \"nowhere\"\nlocale = \"de\"\n\
+        [pages]\nreturn-to = [\"https://ent.univ.example\"]\n\
+        [links]\nrecovery = \"tomorrow\"\n\
+        [limits]\naddress = \"many\"\nexempt-networks = [\"10.0.0.0\"]\n\
+        [gate]\nsso = [\"@\"]\nconnections = 1\n\
+        [sweep]\nschedule = \"30 3 * * 1\"\n\
+        [password]\nminimum = 4\n\
+        [mail]\nhost = \"mail.univ.example\"\nfrom = \"x\"\n\
+        [directory]\nprovisional = \"(a=b\"\n";
+    let Err(mut found) = settings(text, "short") else { panic!("it was accepted") };
+    found.sort();
+    found.dedup();
+    let expected = [
+        "campus.help-address",
+        "campus.locale",
+        "campus.zone",
+        "charter.url.fr",
+        "directory.provisional",
+        "gate.connections",
+        "gate.sso",
+        "limits.address",
+        "limits.exempt-networks",
+        "links.key-credential",
+        "links.recovery",
+        "mail.from",
+        "mail.security",
+        "pages.return-to",
+        "password.minimum",
+        "sweep.schedule",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_address_to_go_back_to_must_be_under_a_prefix() {
+    let settings = settings("[pages]\nreturn-to = [\"https://ent.univ.example/\"]\n", KEY);
+    let settings = settings.unwrap_or_else(|faults| panic!("{faults:?}"));
+    let back = |url: &str| settings.return_to(Some(url.to_owned())).is_some();
+    assert!(back("https://ent.univ.example/accueil?a=b"));
+    for bad in [
+        "https://ent.univ.example.attacker.example/",
+        "https://ent.univ.example",
+        "http://ent.univ.example/",
+        "javascript:alert(1)",
+        "https://ent.univ.example/\\attacker.example",
+        "https://ent.univ.example/\r\nSet-Cookie: a=b",
+        "",
+    ] {
+        assert!(!back(bad), "{bad:?}");
+    }
+}

@@ -1,0 +1,108 @@
+//! People at the steps, many at once, over kept connections to the hook socket.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use parvis_protocol::hook::{
+    Answer, Call, Charter, Listing, Mail, Open, Password, RecoveryAddress, Redeem, Step, StepAnswer,
+};
+use parvis_protocol::{Client, Secret};
+use parvis_stand::{Inbox, Person};
+
+/// How long any one step may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// As many connections as people at once.
+pub struct Crowd {
+    connections: Vec<Mutex<Client>>,
+}
+
+impl Crowd {
+    /// Connects.
+    pub fn new(socket: &Path, size: usize) -> Result<Self> {
+        let connect = |_| Ok(Mutex::new(Client::connect(socket, Instant::now() + PATIENCE)?));
+        Ok(Self { connections: (0..size).map(connect).collect::<Result<_>>()? })
+    }
+
+    /// Every person walks all the steps, and has got both mails when this returns: how long it took.
+    pub fn enrol(&self, inbox: &Inbox, people: &[Person]) -> Result<Duration> {
+        let next = AtomicUsize::new(0);
+        let mails = inbox.last_number();
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .connections
+                .iter()
+                .map(|connection| {
+                    let next = &next;
+                    scope.spawn(move || -> Result<()> {
+                        let mut client = connection.lock().map_err(|_| anyhow!("a thread has panicked"))?;
+                        while let Some(person) = people.get(next.fetch_add(1, Ordering::Relaxed)) {
+                            walk(&mut client, inbox, person)
+                                .with_context(|| format!("failed to enrol {}", person.login))?;
+                        }
+                        Ok(())
+                    })
+                })
+                .collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread.join().map_err(|_| anyhow!("a thread has panicked")).and_then(|result| result)
+            })
+        })?;
+        inbox.wait_count(mails + 2 * people.len() as u64, PATIENCE)?;
+        let took = begun.elapsed();
+        inbox.forget();
+        Ok(took)
+    }
+}
+
+/// All ten steps of one person.
+fn walk(client: &mut Client, inbox: &Inbox, person: &Person) -> Result<()> {
+    let address = format!("{}@perso.example", person.login);
+    let (locale, asker) = (None, None);
+    let open = Open { login: person.login.clone(), return_to: None, locale: None, client: None };
+    let here = ask(client, &Call::Open(open), Step::RecoveryAddress)?;
+    let session = token(here)?;
+    let call =
+        RecoveryAddress { session: session.clone(), address: address.clone(), locale: None, client: None };
+    ask(client, &Call::RecoveryAddress(call), Step::RecoveryLink)?;
+    let mail = inbox.wait_for(&address, |mail| !mail.links().is_empty(), PATIENCE)?;
+    let link = Secret::new(parvis_stand::scene::link(&mail)?);
+    let call = Redeem { link, session: Some(session), locale: None, client: None };
+    let here = ask(client, &Call::Redeem(call), Step::Charter)?;
+    let charter = here.view.as_ref().and_then(|view| view.charter.as_ref()).context("no charter is shown")?;
+    let version = charter.version.clone();
+    let session = token(here)?;
+    let call = Charter { session: session.clone(), version, accepted: true, locale: None, client: None };
+    ask(client, &Call::Charter(call), Step::Listing)?;
+    let call = Listing { session: session.clone(), listed: Some(true), locale: None, client: None };
+    ask(client, &Call::Listing(call), Step::Mail)?;
+    let call = Mail {
+        session: session.clone(),
+        forward: Some(address),
+        keep_copy: true,
+        locale: None,
+        client: None,
+    };
+    ask(client, &Call::Mail(call), Step::Password)?;
+    let password = Secret::new("Violet-mandarine-77");
+    let call = Password { session, password, locale, client: asker };
+    ask(client, &Call::Password(call), Step::Done).map(drop)
+}
+
+fn ask(client: &mut Client, call: &Call, step: Step) -> Result<StepAnswer> {
+    client.set_deadline(Instant::now() + PATIENCE);
+    match client.ask(call) {
+        Ok(Answer::Step(answer)) if answer.step == step => Ok(*answer),
+        Ok(Answer::Step(answer)) => bail!("{:?} led to {:?}", call.method(), answer.step),
+        Ok(_) => bail!("{:?} has an answer of another kind", call.method()),
+        Err(error) => Err(anyhow!(error).context(format!("{:?}", call.method()))),
+    }
+}
+
+fn token(answer: StepAnswer) -> Result<Secret> {
+    answer.session.context("an answer without a session")
+}
