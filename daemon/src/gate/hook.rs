@@ -30,6 +30,8 @@ pub struct Desk {
     pub asked: Option<String>,
     /// The client's address, as the login page says.
     pub ip: Option<String>,
+    /// The user of pages that may vouch for nobody.
+    pub pages: Option<u32>,
 }
 
 /// Why a request is not done.
@@ -73,6 +75,7 @@ pub async fn call(
         gate: gate.clone(),
         asked: locale.and_then(crate::engine::locale),
         ip: client.and_then(|client| client.ip.clone()),
+        pages: (!caller.roles.contains(&Role::Sso)).then_some(caller.uid),
         settings,
     };
     match call {

@@ -204,20 +204,23 @@ impl Desk {
     pub fn counted(&self, token: Token, class: Class) -> Vec<Counted> {
         let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
         let mut counted = vec![limits::of_account(keys, rates, class, token.person)];
-        counted.extend(limits::of_client(keys, rates, self.ip.as_deref()));
+        counted.extend(self.client());
         counted
     }
 
     /// How long to wait where one of these limits is reached already. Nothing is counted.
     pub fn exhausted(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Trouble> {
-        let (store, now) = (&self.gate.engine.store, clock::now());
-        let mut longest = None;
-        for one in counted {
-            let held = store.get(&one.key).map_err(|error| Trouble::Unavailable(error.to_string()))?;
-            let next = limits::attempt(held.as_ref().map(|held| held.value.as_slice()), one.rate, now);
-            longest = longest.max(next.err());
+        self.gate.engine.exhausted(counted).map_err(|failure| trouble(failure, None))
+    }
+
+    /// What counts the client; for pages that name none, the pages themselves. An SSO vouches for people anyway.
+    pub fn client(&self) -> Option<Counted> {
+        let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
+        let named = self.ip.as_deref().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok());
+        match self.pages {
+            Some(uid) if !named => Some(limits::of_caller(keys, rates, uid)),
+            Some(_) | None => limits::of_client(keys, rates, self.ip.as_deref()),
         }
-        Ok(longest)
     }
 
     /// The same, for a request that makes us write to an address.
@@ -235,8 +238,7 @@ impl Desk {
 
     /// A token that is not ours: counted against the client, and refused.
     async fn forged(&self, refusal: Refusal) -> Trouble {
-        let counted = limits::of_client(&self.gate.engine.keys, &self.settings.rates, self.ip.as_deref());
-        match self.gate.engine.count(&Vec::from_iter(counted)).await {
+        match self.gate.engine.count(&Vec::from_iter(self.client())).await {
             Ok(None) => Trouble::Refused(refusal, None),
             Ok(Some(wait)) => Trouble::Refused(Refusal::TooManyAttempts(wait), None),
             Err(failure) => trouble(failure, None),
