@@ -143,10 +143,9 @@ impl Engine {
             let commit = draft.commit(version, &ask.extra);
             let mailed = draft.mails;
             // A request that changes nothing and is not refused is no attempt: it is given back.
-            if !commit.writes.is_empty() || (decided.is_err() && attempt.counts()) {
-                if attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
-                    continue;
-                }
+            let writes = !commit.writes.is_empty() || (decided.is_err() && attempt.counts());
+            if writes && attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
+                continue;
             }
             if mailed {
                 self.mail.notify_one();
