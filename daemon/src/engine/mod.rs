@@ -11,6 +11,8 @@ pub mod outbox;
 mod people;
 mod tanks;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub mod trial;
 mod watching;
 
@@ -140,10 +142,9 @@ impl Engine {
             let commit = draft.commit(version, &ask.extra);
             let mailed = draft.mails;
             // A request that changes nothing and is not refused is no attempt: it is given back.
-            if !commit.writes.is_empty() || (decided.is_err() && attempt.counts()) {
-                if attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
-                    continue;
-                }
+            let attempted = !commit.writes.is_empty() || (decided.is_err() && attempt.counts());
+            if attempted && attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
+                continue;
             }
             if mailed {
                 self.mail.notify_one();
