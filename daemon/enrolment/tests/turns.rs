@@ -419,10 +419,15 @@ fn every_answer_that_changes_something_counts_towards_the_limit() {
 fn a_mail_that_ends_after_its_person_was_erased_writes_nothing() {
     let mut world = World::at("2026-09-01T10:00:00", "staff");
     let unseen = world.enrolment.clone();
-    for outcome in
-        [MailOutcome::Sent, MailOutcome::Deferred("busy".into()), MailOutcome::Refused("no".into())]
-    {
-        let decision = world.tell(Event::Mailed(common::id(1), outcome)).unwrap();
-        assert_eq!((decision.effects, &world.enrolment), (Vec::new(), &unseen));
+    world.enrolment.stage = Stage::Closed { why: Closure::Expired, at: world.now };
+    let erased = world.enrolment.clone();
+    for before in [unseen, erased] {
+        world.enrolment = before.clone();
+        for outcome in
+            [MailOutcome::Sent, MailOutcome::Deferred("busy".into()), MailOutcome::Refused("no".into())]
+        {
+            let decision = world.tell(Event::Mailed(common::id(1), outcome)).unwrap();
+            assert_eq!((decision.effects, &world.enrolment), (Vec::new(), &before));
+        }
     }
 }

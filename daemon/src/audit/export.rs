@@ -6,6 +6,7 @@ use crate::dossier::{Dossier, Kept, key};
 use crate::store::{Linked, Store, StoreError};
 use parvis_enrolment::{Id, PersonId};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// A piece of the audit, for people and programs outside.
 pub struct Exported {
@@ -47,10 +48,11 @@ fn detail(
     dossiers: &mut HashMap<[u8; 16], Option<Dossier>>,
     record: &Record,
 ) -> Result<Option<Detail>, StoreError> {
-    if !dossiers.contains_key(&record.subject) {
-        dossiers.insert(record.subject, of_subject(store, record.subject)?);
-    }
-    let Some(Some(dossier)) = dossiers.get(&record.subject) else { return Ok(None) };
+    let dossier = match dossiers.entry(record.subject) {
+        Entry::Occupied(found) => found.into_mut(),
+        Entry::Vacant(place) => place.insert(of_subject(store, record.subject)?),
+    };
+    let Some(dossier) = dossier else { return Ok(None) };
     let kept = dossier.facts.iter().find(|kept| kept.n == record.n).cloned();
     let enrolment = &dossier.enrolment;
     Ok(kept.map(|kept| (enrolment.person, enrolment.profile.login.clone(), kept)))

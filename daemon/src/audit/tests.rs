@@ -1,10 +1,10 @@
 //! What verification finds, and what it must not take for a fault; what an export leads back to.
 
 use super::*;
-use crate::dossier::{Dossier, TRIMMED, key};
+use crate::dossier::{TRIMMED, key};
 use crate::engine::Engine;
-use crate::engine::trial::{at_listing, engine, list};
-use crate::store::{Commit, Store, Write};
+use crate::engine::trial::{at_listing, engine, list, meddle, put};
+use crate::store::Write;
 use parvis_enrolment::{Id, Stage};
 
 const JEANNE: Id = Id([1; 16]);
@@ -12,18 +12,6 @@ const PAUL: Id = Id([2; 16]);
 
 fn faults(engine: &Engine, chain: &Chain) -> Vec<String> {
     verify(engine.store.as_ref(), chain, None).unwrap().faults
-}
-
-/// Somebody with access to the store writes into it, past the engine.
-async fn meddle(store: &dyn Store, person: Id, change: impl FnOnce(&mut Dossier)) {
-    let held = store.get(&key::dossier(person)).unwrap().unwrap();
-    let mut dossier = Dossier::decode(person, &held.value).unwrap();
-    change(&mut dossier);
-    put(store, Write::Put { key: key::dossier(person), value: dossier.encode() }).await;
-}
-
-async fn put(store: &dyn Store, write: Write) {
-    store.commit(Commit { writes: vec![write], ..Commit::default() }).await.unwrap();
 }
 
 async fn two_people() -> (std::sync::Arc<Engine>, Chain) {

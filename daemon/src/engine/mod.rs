@@ -12,6 +12,8 @@ pub mod outbox;
 mod people;
 mod tanks;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub mod trial;
 mod watching;
 
@@ -143,8 +145,8 @@ impl Engine {
             let commit = draft.commit(version, &ask.extra);
             let mailed = draft.mails;
             // A request that changes nothing and is not refused is no attempt: it is given back.
-            let writes = !commit.writes.is_empty() || (decided.is_err() && attempt.counts());
-            if writes && attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
+            let attempted = !commit.writes.is_empty() || (decided.is_err() && attempt.counts());
+            if attempted && attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
                 continue;
             }
             if mailed {

@@ -4,17 +4,20 @@ use super::{Acted, Ask, Engine, Failure};
 use crate::audit::Chain;
 use crate::config::trial::settings;
 use crate::directory::Directory;
-use crate::dossier::Actor;
+use crate::dossier::{Actor, Dossier, key};
 use crate::engine::keys::Keys;
 use crate::service::outside;
+use crate::store::{Commit, Store, Write};
 use parvis_enrolment::enrolment::Profile;
 use parvis_enrolment::{Answer, Event, Id, PersonId, Purpose, Request, Sighting, Standing};
 use std::sync::Arc;
 
 /// An engine whose directory does not answer, and the key of its chain.
 pub fn engine() -> (Arc<Engine>, Chain) {
-    let settings =
-        Arc::new(settings("[directory]\nbase = \"dc=univ,dc=test\"\nuris = [\"ldap://127.0.0.1:9\"]\n"));
+    let text = "[directory]\nbase = \"dc=univ,dc=test\"\nuris = [\"ldap://127.0.0.1:9\"]\n";
+    let mut settings = settings(text);
+    settings.policy.populations.iter_mut().for_each(|people| people.invite = true);
+    let settings = Arc::new(settings);
     let key = Keys::derive(&settings.key).audit();
     let store = crate::store::memory(Arc::new(Chain::new(key)));
     let prepared = settings.directory.clone().prepare().unwrap_or_else(|error| panic!("{error:?}"));
@@ -61,4 +64,17 @@ pub async fn at_listing(engine: &Engine, person: PersonId) -> Id {
 /// Chooses whether to be listed.
 pub async fn list(engine: &Engine, person: PersonId, session: Id, listed: bool) {
     tell(engine, person, Event::Asked(Request::Listing { session, listed: Some(listed) })).await.unwrap();
+}
+
+/// Somebody with access to the store writes into it, past the engine.
+pub async fn meddle(store: &dyn Store, person: PersonId, change: impl FnOnce(&mut Dossier)) {
+    let held = store.get(&key::dossier(person)).unwrap().unwrap();
+    let mut dossier = Dossier::decode(person, &held.value).unwrap();
+    change(&mut dossier);
+    put(store, Write::Put { key: key::dossier(person), value: dossier.encode() }).await;
+}
+
+/// Writes past the engine.
+pub async fn put(store: &dyn Store, write: Write) {
+    store.commit(Commit { writes: vec![write], ..Commit::default() }).await.unwrap();
 }

@@ -167,7 +167,7 @@ async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, Strin
         words: Words::shipped(),
         board: board.clone(),
         peers: Peers::default(),
-        sweeper: Arc::new(Sweeper::new(engine.clone())),
+        sweeper: Arc::new(Sweeper::new(engine.clone(), board.clone())),
         since: clock::now(),
         under_way: tokio::sync::Semaphore::new(crate::gate::CALLS),
         followers: Turns::default(),

@@ -5,19 +5,26 @@
 
 mod when;
 
+#[cfg(test)]
+mod tests;
+
 use crate::audit;
 use crate::dossier::{Actor, Dossier, key};
-use crate::engine::{Ask, Engine, Failure, limits};
-use crate::service::clock;
-use crate::store::{Check, Commit, Held, Outcome, Write};
+use crate::engine::{Ask, Engine, Failure, limits, outbox};
+use crate::service::health::{Board, State};
+use crate::service::{chance, clock};
+use crate::store::{Check, Commit, Held, Outcome, StoreError, Write};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use parvis_enrolment::{Event, Moment, PersonId, Stage, decide};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How many records are looked at in one go.
 const PAGE: usize = 256;
+/// The most mails that are looked through for those of erased people; the worker drops the others.
+const MOST_MAILS: usize = 100_000;
 
 /// What the sweep did, or would do, to one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,26 +38,24 @@ pub struct Swept {
 /// The sweep, run by the clock or by hand.
 pub struct Sweeper {
     engine: Arc<Engine>,
+    board: Arc<Board>,
     /// One run at a time.
     running: tokio::sync::Mutex<()>,
 }
 
 impl Sweeper {
-    pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, running: tokio::sync::Mutex::new(()) }
+    pub fn new(engine: Arc<Engine>, board: Arc<Board>) -> Self {
+        Self { engine, board, running: tokio::sync::Mutex::new(()) }
     }
 
     /// Runs at each time of the schedule, once a civil day, for as long as the daemon lives.
     pub async fn run(&self) {
+        let mut told = None;
         loop {
             let now = clock::now();
             match when::due(&self.engine.settings(), self.last(), now) {
-                when::Due::Now(date) => match self.sweep(false).await {
-                    Ok(swept) => {
-                        tracing::info!(count = swept.len(), %date, "swept");
-                        self.anchor();
-                        self.done(date).await;
-                    }
+                when::Due::Now(date) => match self.all(false).await {
+                    Ok(swept) => self.finish(date, swept.len()).await,
                     Err(failure) => {
                         tracing::warn!(%failure, "the sweep failed; it will be tried again");
                         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -58,24 +63,70 @@ impl Sweeper {
                 },
                 // The clock may be set meanwhile: look again at least every minute.
                 when::Due::At(at) => {
+                    if told.take().is_some() {
+                        self.board.set(
+                            "sweep",
+                            State::Idle,
+                            "the clock was set; the sweep waits for its time",
+                        );
+                    }
                     let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
                     tokio::time::sleep(wait.clamp(Duration::from_millis(100), Duration::from_secs(60))).await;
+                }
+                when::Due::Held(date) => {
+                    if told.replace(date) != Some(date) {
+                        self.hold(date);
+                    }
+                    tokio::time::sleep(Duration::from_secs(60)).await;
                 }
             }
         }
     }
 
-    /// When the next run is due.
+    /// When the next run is due; none where it waits for a person.
     pub fn next(&self) -> Option<Timestamp> {
         let now = clock::now();
         match when::due(&self.engine.settings(), self.last(), now) {
             when::Due::Now(_) => Some(now),
             when::Due::At(at) => Some(at),
+            when::Due::Held(_) => None,
         }
     }
 
-    /// One run; `dry` changes nothing and says what would be.
+    /// One run by hand; `dry` changes nothing and says what would be. A run that waited for it counts as done.
     pub async fn sweep(&self, dry: bool) -> Result<Vec<Swept>, Failure> {
+        let held = match when::due(&self.engine.settings(), self.last(), clock::now()) {
+            when::Due::Held(date) => Some(date),
+            when::Due::Now(_) | when::Due::At(_) => None,
+        };
+        let swept = self.all(dry).await?;
+        if let (Some(date), false) = (held, dry) {
+            self.finish(date, swept.len()).await;
+        }
+        Ok(swept)
+    }
+
+    /// After more than a month without a run, the clock may be wrong, and what would be purged does not come back.
+    fn hold(&self, date: Date) {
+        let last = self.last().map(|last| last.to_string()).unwrap_or_default();
+        let why = format!(
+            "the last run was for {last}, and the clock says {date}: nothing is closed or purged until somebody has \
+             looked at the clock and run parvisctl sweep"
+        );
+        tracing::error!(%why, "the sweep waits");
+        self.board.set("sweep", State::Degraded, &why);
+        self.anchor();
+    }
+
+    /// A run is over: its day is noted, and the audit's head is in the journal.
+    async fn finish(&self, date: Date, count: usize) {
+        tracing::info!(count, %date, "swept");
+        self.anchor();
+        self.done(date).await;
+        self.board.set("sweep", State::Working, &format!("run for {date}"));
+    }
+
+    async fn all(&self, dry: bool) -> Result<Vec<Swept>, Failure> {
         let _one = self.running.lock().await;
         let mut swept = Vec::new();
         self.people(dry, &mut swept).await?;
@@ -84,6 +135,7 @@ impl Sweeper {
     }
 
     async fn people(&self, dry: bool, swept: &mut Vec<Swept>) -> Result<(), Failure> {
+        let mails = self.mails()?;
         let mut from = b"p".to_vec();
         loop {
             let page = self.engine.store.scan(&from, b"q", PAGE)?;
@@ -91,9 +143,20 @@ impl Sweeper {
             from = last.iter().copied().chain([0]).collect();
             for (key, held) in &page {
                 let Some(person) = key::person(key) else { continue };
-                match Dossier::decode(person, &held.value) {
-                    Ok(dossier) => swept.extend(self.person(&dossier, held, dry).await?),
-                    Err(error) => tracing::error!(%error, "the sweep passes over a record"),
+                let done = match Dossier::decode(person, &held.value) {
+                    Ok(dossier) => self.person(&dossier, held, &mails, dry).await,
+                    Err(error) => Err(error.into()),
+                };
+                match done {
+                    Ok(one) => swept.extend(one),
+                    // About this one alone, and no better tomorrow: the others are not kept waiting for it.
+                    Err(
+                        error @ (Failure::Unreadable(_)
+                        | Failure::Refused(_)
+                        | Failure::Contended
+                        | Failure::Store(StoreError::TooLarge { .. } | StoreError::BadKey(_))),
+                    ) => tracing::error!(%error, %person, "the sweep passes over a record"),
+                    Err(error) => return Err(error),
                 }
             }
             tokio::task::yield_now().await;
@@ -101,7 +164,13 @@ impl Sweeper {
     }
 
     /// One person: purged, closed, put away, or left as they are.
-    async fn person(&self, dossier: &Dossier, held: &Held, dry: bool) -> Result<Option<Swept>, Failure> {
+    async fn person(
+        &self,
+        dossier: &Dossier,
+        held: &Held,
+        mails: &HashMap<PersonId, Vec<Vec<u8>>>,
+        dry: bool,
+    ) -> Result<Option<Swept>, Failure> {
         let settings = self.engine.settings();
         let now = clock::now();
         let enrolment = &dossier.enrolment;
@@ -109,9 +178,13 @@ impl Sweeper {
         let swept = |action, reason: String| {
             Some(Swept { login: enrolment.profile.login.clone(), person, action, reason })
         };
+        // Nothing more is to be erased of who is erased, and nothing tidied.
+        if dossier.erased() {
+            return Ok(None);
+        }
         if let Some(since) = when::outlived(&settings, enrolment, now) {
             if !dry {
-                self.purge(dossier, held).await?;
+                self.purge(dossier, held, mails.get(&person).map(Vec::as_slice).unwrap_or_default()).await?;
             }
             return Ok(swept("purge", format!("kept long enough since {since}")));
         }
@@ -134,28 +207,42 @@ impl Sweeper {
         })
     }
 
-    /// Erases a person: text and salt are gone, the chain still verifies and says that it was done.
-    async fn purge(&self, dossier: &Dossier, held: &Held) -> Result<(), Failure> {
+    /// Erases a person: text, salt and waiting mails are gone, the chain still verifies and says that it was done. What
+    /// stays names no person, but for the entry's uuid: see [`Dossier::tombstone`].
+    async fn purge(&self, dossier: &Dossier, held: &Held, mails: &[Vec<u8>]) -> Result<(), Failure> {
         let person = dossier.enrolment.person;
+        let subject = audit::subject(dossier.salt, person);
         let record = audit::Record {
             at: clock::now(),
-            subject: audit::subject(dossier.salt, person),
+            subject,
             n: dossier.next,
             digest: [0; 32],
             what: audit::PURGED.to_owned(),
         };
+        let rest = match dossier.tombstone(chance::id()) {
+            Some(stone) => Write::Put { key: key::dossier(person), value: stone.encode() },
+            None => Write::Delete { key: key::dossier(person) },
+        };
+        let gone = [key::open(person), key::subject(subject)].into_iter().chain(mails.iter().cloned());
+        let writes = std::iter::once(rest).chain(gone.map(|key| Write::Delete { key })).collect();
         let commit = Commit {
             checks: vec![Check { key: key::dossier(person), expect: Some(held.version) }],
-            writes: vec![
-                Write::Delete { key: key::dossier(person) },
-                Write::Delete { key: key::open(person) },
-            ],
+            writes,
             records: vec![record.encode()],
         };
         match self.engine.store.commit(commit).await? {
             // Changed meanwhile: it is looked at again tomorrow.
             Outcome::Committed(_) | Outcome::Conflict => Ok(()),
         }
+    }
+
+    /// The mails that wait, by person.
+    fn mails(&self) -> Result<HashMap<PersonId, Vec<Vec<u8>>>, Failure> {
+        let mut mails: HashMap<PersonId, Vec<Vec<u8>>> = HashMap::new();
+        for due in outbox::first(self.engine.store.as_ref(), MOST_MAILS)? {
+            mails.entry(due.waiting.person).or_default().push(due.key);
+        }
+        Ok(mails)
     }
 
     /// Counts of attempts that limit nobody any more.

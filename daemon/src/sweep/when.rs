@@ -17,7 +17,12 @@ pub enum Due {
     Now(Date),
     /// Wait until then.
     At(Timestamp),
+    /// The run for this day is so late that the clock may be wrong: a person must say that it is not.
+    Held(Date),
 }
+
+/// A run that is later than this is not believed: what it would close and purge does not come back.
+const TOO_LATE: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
 /// Whether a run is due: the latest scheduled time that has passed, unless its day was done. Without any run yet, the
 /// next scheduled time is waited for.
@@ -27,20 +32,25 @@ pub fn due(settings: &Settings, last: Option<Date>, now: Timestamp) -> Due {
 
 fn decide(schedule: &cron::Schedule, zone: &TimeZone, last: Option<Date>, now: Timestamp) -> Due {
     let today = now.to_zoned(zone.clone()).date();
+    // A run that lies ahead was noted under a clock that was wrong: it keeps nobody from sweeping now.
+    let last = last.filter(|last| *last <= today);
     let from = last.and_then(|last| last.checked_add(1.day()).ok()).unwrap_or(today);
     let from = from.max(today.checked_sub(370.days()).unwrap_or(today));
     let mut next = after(schedule, from);
     let mut missed = None;
+    let mut late = false;
     // The last of the missed days stands for all of them.
     while let Some(time) = next {
         let at = instant(time, zone);
         if at > now {
             break;
         }
+        late = late || (last.is_some() && now.duration_since(at) > TOO_LATE);
         missed = Some(time.date());
         next = time.date().checked_add(1.day()).ok().and_then(|day| after(schedule, day));
     }
     match (missed, next) {
+        (Some(date), _) if late => Due::Held(date),
         (Some(date), _) if last.is_some() || date == today => Due::Now(date),
         (_, Some(time)) => Due::At(instant(time, zone)),
         (_, None) => Due::At(now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)),
@@ -61,7 +71,7 @@ fn instant(time: Civil, zone: &TimeZone) -> Timestamp {
     zone.to_ambiguous_timestamp(time).compatible().unwrap_or(Timestamp::MAX)
 }
 
-/// Since when something has been over, where it has been kept long enough.
+/// Since when something has been over, where it has been kept long enough. What stays of an erased person is kept.
 pub fn outlived(settings: &Settings, enrolment: &Enrolment, now: Timestamp) -> Option<Timestamp> {
     let (since, keep) = match &enrolment.stage {
         Stage::Done { at, .. } => (*at, settings.sweep.keep_done),
@@ -115,6 +125,25 @@ mod tests {
             "2026-09-01T12:00:00Z",
             at("2026-09-07T01:30:00Z"),
         );
+    }
+
+    #[test]
+    fn a_clock_that_jumped_ahead_runs_nothing_by_itself() {
+        check("30 3 * * *", "Europe/Paris", Some("2026-09-01"), "2026-10-02T01:30:00Z", now("2026-10-02"));
+        for late in ["2026-10-03T01:30:00Z", "2026-12-01T12:00:00Z", "2036-09-01T12:00:00Z"] {
+            let now: Timestamp = late.parse().unwrap();
+            let today = now.to_zoned(TimeZone::get("Europe/Paris").unwrap()).date();
+            check("30 3 * * *", "Europe/Paris", Some("2026-09-01"), late, Due::Held(today));
+        }
+        // A schedule that runs seldom is late by its own measure.
+        check("30 3 1 * *", "Europe/Paris", Some("2026-08-01"), "2026-09-02T12:00:00Z", now("2026-09-01"));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_nobody_from_sweeping() {
+        let (last, morning) = (Some("2036-09-01"), "2026-09-01T00:00:00Z");
+        check("30 3 * * *", "Europe/Paris", last, morning, at("2026-09-01T01:30:00Z"));
+        check("30 3 * * *", "Europe/Paris", last, "2026-09-01T01:30:00Z", now("2026-09-01"));
     }
 
     #[test]

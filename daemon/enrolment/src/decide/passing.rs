@@ -12,7 +12,8 @@ const KEEP_LINKS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What became of a mail. Of somebody who was erased while it was under way, nothing is written down again.
 pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer {
-    if matches!(work.next.stage, Stage::Unseen) {
+    let nameless = work.next.profile.login.is_empty() && work.next.links.is_empty() && !work.next.open();
+    if nameless || matches!(work.next.stage, Stage::Unseen) {
         return Answer::State;
     }
     let now = work.now();

@@ -1,0 +1,158 @@
+//! The sweep on a store in memory: what it erases, what stays, and when it does nothing by itself.
+
+use super::*;
+use crate::engine::trial::{at_listing, engine, meddle, put, sighting, tell};
+use parvis_enrolment::{Answers, Closure, Id, Standing};
+
+const JEANNE: Id = Id([1; 16]);
+const PAUL: Id = Id([2; 16]);
+
+fn long_ago() -> Timestamp {
+    "2020-01-01T12:00:00Z".parse().unwrap()
+}
+
+fn sweeper(engine: &Arc<Engine>) -> Sweeper {
+    Sweeper::new(engine.clone(), Arc::new(Board::default()))
+}
+
+fn actions(swept: &[Swept]) -> Vec<(PersonId, &'static str)> {
+    swept.iter().map(|one| (one.person, one.action)).collect()
+}
+
+fn mails(engine: &Engine) -> usize {
+    outbox::first(engine.store.as_ref(), 100).unwrap().len()
+}
+
+fn holds(engine: &Engine, chain: &audit::Chain) {
+    let verdict = audit::verify(engine.store.as_ref(), chain, None).unwrap();
+    assert_eq!(verdict.faults, Vec::<String>::new());
+}
+
+async fn seen(engine: &Engine, person: PersonId, stamp: &str) {
+    tell(engine, person, sighting(engine, Standing::Provisional, stamp, false)).await.unwrap();
+}
+
+/// A person who was invited, and whose enrolment ended so, long ago.
+async fn closed(engine: &Engine, person: PersonId, why: Closure) {
+    seen(engine, person, "5").await;
+    assert_eq!(engine.dossier(person).unwrap().unwrap().enrolment.links.len(), 1, "invited");
+    meddle(engine.store.as_ref(), person, |dossier| {
+        dossier.enrolment.stage = Stage::Closed { why, at: long_ago() };
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_erased_is_not_invited_again_and_may_still_come() {
+    let (engine, chain) = engine();
+    let sweeper = sweeper(&engine);
+    closed(&engine, JEANNE, Closure::Expired).await;
+    assert_eq!(mails(&engine), 1);
+    assert_eq!(actions(&sweeper.sweep(true).await.unwrap()), [(JEANNE, "purge")]);
+    assert_eq!(mails(&engine), 1, "a dry run changes nothing");
+    assert_eq!(actions(&sweeper.sweep(false).await.unwrap()), [(JEANNE, "purge")]);
+    let held = engine.store.get(&key::dossier(JEANNE)).unwrap().unwrap();
+    assert!(!String::from_utf8(held.value).unwrap().contains("jeanne"));
+    assert_eq!(mails(&engine), 0, "the mails that waited are gone too");
+    assert_eq!(engine.store.scan(b"s", b"t", 10).unwrap(), [], "nothing leads from the chain to the person");
+    holds(&engine, &chain);
+
+    seen(&engine, JEANNE, "5").await;
+    seen(&engine, JEANNE, "6").await;
+    assert_eq!(mails(&engine), 0, "nobody is invited twice");
+    assert_eq!(sweeper.sweep(false).await.unwrap(), [], "nor erased twice");
+
+    at_listing(&engine, JEANNE).await;
+    let back = engine.dossier(JEANNE).unwrap().unwrap();
+    assert_eq!((back.enrolment.round, back.enrolment.profile.login.as_str()), (1, "jeanne"));
+    assert_eq!(engine.store.scan(b"s", b"t", 10).unwrap().len(), 1);
+    holds(&engine, &chain);
+}
+
+#[tokio::test]
+async fn a_new_letter_after_the_proof_was_erased_begins_the_next_round() {
+    let (engine, chain) = engine();
+    closed(&engine, JEANNE, Closure::Expired).await;
+    meddle(engine.store.as_ref(), JEANNE, |dossier| {
+        let answers = Answers::under("jeanne@example.org".to_owned());
+        let stamp = Some("7".to_owned());
+        dossier.enrolment.stage = Stage::Done { answers, at: long_ago(), stamp, drift: None };
+    })
+    .await;
+    assert_eq!(actions(&sweeper(&engine).sweep(false).await.unwrap()), [(JEANNE, "purge")]);
+    seen(&engine, JEANNE, "6").await;
+    assert_eq!(engine.dossier(JEANNE).unwrap().unwrap().enrolment.round, 1, "older than our write");
+    assert_eq!(mails(&engine), 0);
+    seen(&engine, JEANNE, "8").await;
+    assert_eq!(engine.dossier(JEANNE).unwrap().unwrap().enrolment.round, 2);
+    holds(&engine, &chain);
+}
+
+#[tokio::test]
+async fn nothing_stays_of_whom_the_directory_has_no_more() {
+    let (engine, chain) = engine();
+    closed(&engine, JEANNE, Closure::Gone).await;
+    sweeper(&engine).sweep(false).await.unwrap();
+    assert_eq!(engine.dossier(JEANNE).unwrap(), None);
+    holds(&engine, &chain);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_swept_keeps_nobody_else_waiting() {
+    let (engine, _chain) = engine();
+    seen(&engine, JEANNE, "5").await;
+    let size = engine.dossier(JEANNE).unwrap().unwrap().encode().len();
+    meddle(engine.store.as_ref(), JEANNE, |dossier| {
+        dossier.enrolment.profile.name = Some("x".repeat(crate::store::MAX_VALUE - size - 32));
+        dossier.enrolment.changed = long_ago();
+        dossier.facts.clear();
+        dossier.enrolment.profile.mail =
+            Some("x".repeat((crate::store::MAX_VALUE - 32).saturating_sub(dossier.encode().len())));
+    })
+    .await;
+    closed(&engine, PAUL, Closure::Expired).await;
+    let swept = sweeper(&engine).sweep(false).await.unwrap();
+    assert_eq!(actions(&swept), [(PAUL, "purge")]);
+    assert!(engine.dossier(JEANNE).unwrap().unwrap().enrolment.open(), "as it was");
+}
+
+#[tokio::test]
+async fn after_a_month_without_a_run_somebody_must_look_at_the_clock() {
+    let (engine, _chain) = engine();
+    let sweeper = Arc::new(sweeper(&engine));
+    closed(&engine, JEANNE, Closure::Expired).await;
+    put(engine.store.as_ref(), Write::Put { key: key::own("swept"), value: b"2020-02-01".to_vec() }).await;
+    assert_eq!(sweeper.next(), None);
+    let running = tokio::spawn({
+        let sweeper = sweeper.clone();
+        async move { sweeper.run().await }
+    });
+    let part = || sweeper.board.parts().into_iter().find(|(name, _)| *name == "sweep").map(|(_, part)| part);
+    while part().is_none() {
+        sweeper.board.change().await;
+    }
+    let part = part().unwrap();
+    assert_eq!(part.state, State::Degraded);
+    assert!(part.detail.contains("2020-02-01") && part.detail.contains("parvisctl sweep"), "{}", part.detail);
+    assert!(!engine.dossier(JEANNE).unwrap().unwrap().erased(), "nothing is purged by itself");
+    running.abort();
+
+    sweeper.sweep(true).await.unwrap();
+    assert_eq!(sweeper.next(), None, "a dry run confirms nothing");
+    assert_eq!(actions(&sweeper.sweep(false).await.unwrap()), [(JEANNE, "purge")]);
+    assert!(sweeper.next().is_some(), "from here on it runs by itself again");
+    assert_eq!(sweeper.board.summary(), "everything works");
+}
+
+#[tokio::test]
+async fn counts_that_limit_nobody_are_put_away_wherever_the_clock_was() {
+    let (engine, _chain) = engine();
+    let now = clock::now().as_millisecond();
+    for (name, until) in [(1, now - 1), (2, now + 60_000), (3, now + 10 * 365 * 24 * 3_600_000)] {
+        let value = until.to_be_bytes().to_vec();
+        put(engine.store.as_ref(), Write::Put { key: key::attempts([name; 16]), value }).await;
+    }
+    sweeper(&engine).sweep(false).await.unwrap();
+    let left = engine.store.scan(b"t", b"u", 10).unwrap();
+    assert_eq!(left.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key::attempts([2; 16])]);
+}
