@@ -7,6 +7,8 @@ mod load;
 mod raw;
 mod resolve;
 mod settings;
+#[cfg(test)]
+pub mod trial;
 mod units;
 
 pub use credentials::Credentials;

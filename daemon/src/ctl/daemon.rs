@@ -35,7 +35,7 @@ pub fn status(desk: &Desk, screen: &Screen) -> Result<Verdict, Failure> {
 pub fn sweep(desk: &Desk, screen: &Screen, dry: bool) -> Result<Verdict, Failure> {
     let answer: SweepAnswer = desk.ask(&Call::Sweep(Sweep { dry }), "sweep", LONG)?;
     screen.answer(&answer, || {
-        let count = answer.swept.len();
+        let count = answer.swept.len() as u64 + answer.left_out;
         if count == 0 {
             return screen.line(if dry {
                 "there would be nothing to sweep"
@@ -48,6 +48,9 @@ pub fn sweep(desk: &Desk, screen: &Screen, dry: bool) -> Result<Verdict, Failure
             table.row(vec![one.login.clone(), one.action.clone(), one.reason.clone()]);
         }
         screen.table(&table)?;
+        if answer.left_out > 0 {
+            screen.line(&format!("and {} more", answer.left_out))?;
+        }
         screen.line("")?;
         screen.line(&format!("{count} {}", if dry { "would be swept; nothing was done" } else { "swept" }))
     })?;

@@ -77,7 +77,11 @@ pub fn show(desk: &Desk, screen: &Screen, person: &str) -> Result<Verdict, Failu
             screen.line(&format!("{name:<12}{value}"))?;
         }
         moments(screen, "LINK", &shown.links)?;
-        moments(screen, "WHAT", &shown.timeline)
+        moments(screen, "WHAT", &shown.timeline)?;
+        if shown.left_out > 0 {
+            screen.line(&format!("and {} older lines that do not fit", shown.left_out))?;
+        }
+        Ok(())
     })?;
     Ok(Verdict::Fine)
 }

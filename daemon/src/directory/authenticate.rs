@@ -167,8 +167,32 @@ fn judged(result: &LdapResult) -> Result<BindOutcome, DirectoryError> {
         (0, _) => Ok(BindOutcome::Accepted { must_change: false }),
         (_, Some(PolicyError::Locked)) => Ok(BindOutcome::Locked),
         (_, Some(PolicyError::Expired)) => Ok(BindOutcome::Expired),
-        (32 | 34 | 48 | 49, _) => Ok(BindOutcome::Refused),
         (51 | 52, _) => Err(DirectoryError::Unavailable(refusal(result))),
-        (code, _) => Err(DirectoryError::Refused { code, text: refusal(result) }),
+        (32 | 34 | 48 | 49, _) => Ok(BindOutcome::Refused),
+        // Only entries that exist are answered so, and nobody may learn which do.
+        (code, _) => {
+            tracing::warn!(code, text = %refusal(result), "the directory refuses a bind for another reason");
+            Ok(BindOutcome::Refused)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_alike_but_an_outage() {
+        let answered = |rc| {
+            let (matched, text) = (String::new(), "why".to_owned());
+            judged(&LdapResult { rc, matched, text, refs: Vec::new(), ctrls: Vec::new() })
+        };
+        for code in [1, 8, 13, 19, 32, 34, 48, 49, 50, 53, 80] {
+            assert_eq!(answered(code), Ok(BindOutcome::Refused), "{code}");
+        }
+        for code in [51, 52] {
+            assert!(matches!(answered(code), Err(DirectoryError::Unavailable(_))), "{code}");
+        }
+        assert_eq!(answered(0), Ok(BindOutcome::Accepted { must_change: false }));
     }
 }

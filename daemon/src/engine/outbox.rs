@@ -13,6 +13,9 @@ pub struct Waiting {
     pub person: PersonId,
     /// What to send.
     pub order: MailOrder,
+    /// The language of the page on which it was ordered, for people whose own is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
     /// When it was ordered: the message's Date.
     pub ordered: Timestamp,
     /// How often it was tried.
@@ -32,8 +35,8 @@ pub struct Due {
 
 impl Waiting {
     /// A mail that was just ordered.
-    pub fn new(person: PersonId, order: MailOrder, now: Timestamp) -> Self {
-        Self { person, order, ordered: now, tries: 0 }
+    pub fn new(person: PersonId, order: MailOrder, locale: Option<String>, now: Timestamp) -> Self {
+        Self { person, order, locale, ordered: now, tries: 0 }
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
             link: None,
             deadline: at(3600),
         };
-        Waiting::new(Id([0; 16]), order, at(0))
+        Waiting::new(Id([0; 16]), order, None, at(0))
     }
 
     /// Which of these mails, named by a number and due at these seconds, are due at second 0; and when the next is.

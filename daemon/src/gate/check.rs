@@ -86,7 +86,11 @@ async fn admit(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<
 pub async fn open(desk: &Desk, call: Open) -> Result<StepAnswer, Trouble> {
     let entry = match desk.gate.engine.directory().find(&call.login).await? {
         Found::One(entry) => entry,
-        Found::Nobody | Found::Several => return Err(Trouble::Refused(Refusal::NotProvisional, None)),
+        Found::Nobody => return Err(Trouble::Refused(Refusal::AccountGone, None)),
+        Found::Several => {
+            tracing::error!(login = %call.login, "several entries have this login; it is refused");
+            return Err(Trouble::Refused(Refusal::NoPopulation, None));
+        }
     };
     sign_in(desk, &entry, call.return_to).await
 }
@@ -94,13 +98,6 @@ pub async fn open(desk: &Desk, call: Open) -> Result<StepAnswer, Trouble> {
 /// `authenticate`: the daemon proves the person by a bind. Whatever is wrong, one text and one timing.
 pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer, Trouble> {
     let (engine, rates) = (&desk.gate.engine, &desk.settings.rates);
-    let counted: Vec<Counted> = std::iter::once(limits::of_login(&engine.keys, rates, &call.login))
-        .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
-        .collect();
-    let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
-    if let Some(time) = waiting {
-        return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));
-    }
     let directory = engine.directory();
     let found = match directory.find(&call.login).await? {
         Found::One(entry) => Some(entry),
@@ -110,6 +107,15 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
             None
         }
     };
+    // By entry: a directory takes many spellings for one. Apart from the sign-ins that succeed, so that whoever guesses
+    // here keeps nobody from the login page.
+    let whose = found.as_ref().map_or_else(|| call.login.clone(), |entry| entry.uuid.to_string());
+    let counted: Vec<Counted> =
+        std::iter::once(limits::of_login(&engine.keys, rates, &whose)).chain(desk.client()).collect();
+    let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
+    if let Some(time) = waiting {
+        return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));
+    }
     let provisional = found.filter(|entry| directory.standing(entry) == Standing::Provisional);
     let password = SecretString::from(call.password.into_exposed());
     let dn = provisional.as_ref().map(|entry| entry.dn.as_str());
@@ -124,9 +130,8 @@ async fn sign_in(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Resul
     match desk.gate.engine.directory().standing(entry) {
         Standing::Provisional => {}
         Standing::Locked => return Err(Trouble::Refused(Refusal::AccountLocked, entry_locale(desk, entry))),
-        Standing::Active | Standing::Unknown => {
-            return Err(Trouble::Refused(Refusal::NotProvisional, entry_locale(desk, entry)));
-        }
+        Standing::Active => return Err(Trouble::Refused(Refusal::NotProvisional, entry_locale(desk, entry))),
+        Standing::Unknown => return Err(Trouble::Refused(Refusal::NoPopulation, entry_locale(desk, entry))),
     }
     let return_to = desk.settings.return_to(return_to);
     let locale = entry_locale(desk, entry);
@@ -141,7 +146,16 @@ async fn arrive(desk: &Desk, entry: &Entry, request: Request) -> Result<Acted, F
     let seen = sighting(&desk.settings, &engine.directory(), entry, true);
     let counted = vec![limits::of_account(&engine.keys, &desk.settings.rates, Class::SignIn, id)];
     let events = vec![Event::Sighted(seen), Event::Asked(request)];
-    engine.act(Ask { person: id, events, by: desk.actor(), counted, extra: Vec::new() }).await
+    engine
+        .act(Ask {
+            person: id,
+            events,
+            by: desk.actor(),
+            locale: desk.asked.clone(),
+            counted,
+            extra: Vec::new(),
+        })
+        .await
 }
 
 /// A login that the directory does not have.

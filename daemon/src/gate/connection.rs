@@ -3,11 +3,10 @@
 //! A caller may be slow, silent, endless or gone; none of them costs more than its own connection, and one user's
 //! callers cannot take all of them.
 
-use super::{Gate, admin, hook};
+use super::{Gate, Turns, admin, hook};
 use parvis_protocol::wire::{CallEnvelope, Message, Splitter, WireError, encode};
 use parvis_protocol::{INTERFACE_ADMIN, INTERFACE_HOOK, INTERFACE_SERVICE, Role, service};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -18,6 +17,8 @@ const MESSAGE_TIME: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(300);
 /// An answer must be taken by then.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// A user without any role has so many connections at most.
+const STRANGERS: usize = 8;
 
 /// Which of the two sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub enum Reply {
 
 /// Accepts connections until the daemon stops.
 pub async fn serve(gate: Arc<Gate>, listener: UnixListener, socket: Socket) {
-    let places = Arc::new(Places::default());
+    let places = Arc::new(Turns::default());
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -54,18 +55,25 @@ pub async fn serve(gate: Arc<Gate>, listener: UnixListener, socket: Socket) {
     }
 }
 
-async fn welcome(gate: Arc<Gate>, places: Arc<Places>, mut stream: UnixStream, socket: Socket) {
+async fn welcome(gate: Arc<Gate>, places: Arc<Turns<u32>>, mut stream: UnixStream, socket: Socket) {
     let Ok(peer) = stream.peer_cred() else { return };
     let settings = gate.engine.settings();
-    let Some(_place) = Places::take(&places, peer.uid(), settings.gate.connections) else {
-        tracing::warn!(uid = peer.uid(), "too many connections: one is turned away");
-        let busy = hook::overloaded(&gate);
-        let _ = tokio::time::timeout(ANSWER_TIME, stream.write_all(&busy)).await;
-        return;
+    let all = settings.gate.connections;
+    // No user's callers have more than three quarters.
+    let Some(_place) = places.take(peer.uid(), (all * 3 / 4).max(1), all) else {
+        return turn_away(&gate, &mut stream, peer.uid()).await;
     };
     let roles = gate.peers.roles(peer.uid(), peer.gid(), &settings.roles).await;
+    if roles.is_empty() && places.of(peer.uid()) > STRANGERS {
+        return turn_away(&gate, &mut stream, peer.uid()).await;
+    }
     let caller = Caller { uid: peer.uid(), roles, socket };
     converse(&gate, &mut stream, &caller).await;
+}
+
+async fn turn_away(gate: &Gate, stream: &mut UnixStream, uid: u32) {
+    tracing::warn!(uid, "too many connections: one is turned away");
+    let _ = write(stream, &hook::overloaded(gate)).await;
 }
 
 /// Who asks, and through which socket.
@@ -130,12 +138,18 @@ async fn answer(
         return false;
     };
     let oneway = envelope.oneway;
-    // A page that waits for a change is not under way: it must not hold up a stop.
-    let _under_way = if envelope.more { None } else { gate.under_way.acquire().await.ok() };
+    let _under_way = if lasts(&envelope) { None } else { gate.under_way.acquire().await.ok() };
     match dispatch(gate, stream, caller, &envelope).await {
         Reply::Message(bytes) => oneway || write(stream, &bytes).await,
         Reply::Written => true,
     }
+}
+
+/// A page that waits for a change, and a backup, are not under way: they must not hold up a stop. Whatever else says
+/// `more` is a call like any other.
+fn lasts(envelope: &CallEnvelope<'_>) -> bool {
+    let waits = envelope.method == "org.parvis.Hook.State" && !envelope.oneway;
+    envelope.more && (waits || envelope.method == "org.parvis.Admin.Backup")
 }
 
 async fn dispatch(
@@ -155,7 +169,9 @@ async fn dispatch(
             Socket::Admin => admin::call(gate, stream, caller, envelope).await,
         },
         other => {
-            Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface: other.to_owned() }))
+            // What is said back of a caller's own words is short, so that it always fits a message.
+            let interface = other.chars().take(128).collect();
+            Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface }))
         }
     }
 }
@@ -209,38 +225,21 @@ pub async fn write(stream: &mut UnixStream, bytes: &[u8]) -> bool {
     matches!(tokio::time::timeout(ANSWER_TIME, stream.write_all(bytes)).await, Ok(Ok(())))
 }
 
-/// How many connections each user has.
-#[derive(Default)]
-struct Places(Mutex<HashMap<u32, usize>>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// One connection's place; free again when dropped.
-struct Place {
-    places: Arc<Places>,
-    uid: u32,
-}
-
-impl Places {
-    /// A place, unless all are taken or this user has three quarters of them.
-    fn take(places: &Arc<Self>, uid: u32, most: usize) -> Option<Place> {
-        let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = taken.values().sum();
-        let own = taken.entry(uid).or_default();
-        if all >= most || *own >= (most * 3 / 4).max(1) {
-            return None;
-        }
-        *own += 1;
-        Some(Place { places: places.clone(), uid })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = taken.get_mut(&self.uid) {
-            *own -= 1;
-            if *own == 0 {
-                taken.remove(&self.uid);
-            }
+    #[test]
+    fn only_a_waiting_page_and_a_backup_do_not_hold_up_a_stop() {
+        for (call, expected) in [
+            (r#"{"method": "org.parvis.Hook.State", "more": true}"#, true),
+            (r#"{"method": "org.parvis.Admin.Backup", "more": true}"#, true),
+            (r#"{"method": "org.parvis.Hook.State", "more": true, "oneway": true}"#, false),
+            (r#"{"method": "org.parvis.Hook.State"}"#, false),
+            (r#"{"method": "org.parvis.Hook.Password", "more": true}"#, false),
+            (r#"{"method": "org.parvis.Admin.Sweep", "more": true}"#, false),
+        ] {
+            assert_eq!(lasts(&CallEnvelope::parse(call.as_bytes()).unwrap()), expected, "{call}");
         }
     }
 }

@@ -15,6 +15,10 @@ use tokio::net::UnixStream;
 
 /// A waiting page is answered at each change for so long; then it asks again.
 const WATCHED: Duration = Duration::from_secs(1800);
+/// One person's pages that wait at once; all of them together have half of the connections.
+const FOLLOWERS: usize = 4;
+/// One too many is told to ask again after so long.
+const FOLLOWER_WAIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 /// A page that waits uses its session: noted this often.
 const STILL_HERE: Duration = Duration::from_secs(300);
 
@@ -26,6 +30,8 @@ pub struct Desk {
     pub asked: Option<String>,
     /// The client's address, as the login page says.
     pub ip: Option<String>,
+    /// The user of pages that may vouch for nobody.
+    pub pages: Option<u32>,
 }
 
 /// Why a request is not done.
@@ -69,6 +75,7 @@ pub async fn call(
         gate: gate.clone(),
         asked: locale.and_then(crate::engine::locale),
         ip: client.and_then(|client| client.ip.clone()),
+        pages: (!caller.roles.contains(&Role::Sso)).then_some(caller.uid),
         settings,
     };
     match call {
@@ -105,6 +112,11 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
     let failed = |trouble| Reply::Message(error_reply(&desk.failure(Method::State, trouble)));
     let Some(token) = desk.session(&call.session) else {
         return failed(Trouble::Refused(parvis_enrolment::Refusal::SessionUnknown, None));
+    };
+    let most = desk.settings.gate.connections.div_ceil(2);
+    let Some(_turn) = desk.gate.followers.take(token.person, FOLLOWERS, most) else {
+        let refusal = parvis_enrolment::Refusal::TooManyAttempts(FOLLOWER_WAIT);
+        return failed(Trouble::Refused(refusal, desk.person_locale(token)));
     };
     let mut changes = desk.gate.engine.changes(token.person);
     let end = tokio::time::Instant::now() + WATCHED;

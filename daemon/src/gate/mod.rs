@@ -9,17 +9,21 @@ mod connection;
 mod hook;
 mod password;
 mod peers;
+mod people;
 mod refuse;
 mod steps;
+mod turns;
 mod view;
 
 pub use connection::{Socket, serve};
 pub use peers::Peers;
+pub use turns::Turns;
 
 use crate::engine::Engine;
 use crate::service::health::Board;
 use crate::sweep::Sweeper;
 use crate::words::Words;
+use parvis_enrolment::PersonId;
 use std::sync::Arc;
 
 /// The most calls under way at once.
@@ -35,4 +39,8 @@ pub struct Gate {
     pub since: jiff::Timestamp,
     /// One permit a call under way: all of them, when the last has ended.
     pub under_way: tokio::sync::Semaphore,
+    /// The pages that wait for a change, by whose enrolment.
+    pub followers: Turns<PersonId>,
+    /// The passwords that are being judged or written.
+    pub passwords: Turns<PersonId>,
 }

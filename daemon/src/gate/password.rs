@@ -30,6 +30,14 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         return done(desk, &here.enrolment, token);
     }
     let locale = here.enrolment.profile.locale.clone();
+    // Nor does it for whoever tries too often, or twice at once.
+    let Some(_turn) = desk.gate.passwords.take(token.person, 1, usize::MAX) else {
+        return Err(Trouble::Refused(Refusal::Busy, locale));
+    };
+    let counted = desk.counted(token, Class::Password);
+    if let Some(wait) = desk.exhausted(&counted)? {
+        return Err(Trouble::Refused(Refusal::TooManyAttempts(wait), locale));
+    }
     let Some(entry) = engine.directory().read(EntryUuid(token.person.0)).await? else {
         look_again(engine, token.person).await;
         return Err(Trouble::Refused(Refusal::AccountGone, locale));
@@ -54,7 +62,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         person: person(&entry),
         events: vec![Event::Sighted(seen), Event::Asked(request)],
         by: desk.actor(),
-        counted: desk.counted(token, Class::Password),
+        locale: desk.asked.clone(),
+        counted,
         extra: Vec::new(),
     };
     let acted = engine.act(ask).await.map_err(|failure| trouble(failure, locale.clone()))?;
@@ -70,6 +79,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         Ok(Activated::Unavailable) => {
             Err(Trouble::Unavailable("the directory could not be written".to_owned()))
         }
+        Ok(Activated::Misconfigured(why)) => Err(Trouble::Fault(why)),
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }
@@ -87,7 +97,8 @@ fn done(desk: &Desk, enrolment: &Enrolment, token: Token) -> Result<StepAnswer, 
 fn refusal_of(standing: Standing) -> Refusal {
     match standing {
         Standing::Locked => Refusal::AccountLocked,
-        Standing::Provisional | Standing::Active | Standing::Other => Refusal::NotProvisional,
+        Standing::Other => Refusal::NoPopulation,
+        Standing::Provisional | Standing::Active => Refusal::NotProvisional,
     }
 }
 

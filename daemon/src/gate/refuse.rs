@@ -9,6 +9,9 @@ use parvis_enrolment::address::AddressFault;
 use parvis_enrolment::refusal::{Field, PasswordFault};
 use parvis_protocol::hook::{self, RefusalCode, Then};
 
+/// How long to wait for something that the person does elsewhere, in seconds.
+const POLL: u32 = 5;
+
 /// The contract's refusal.
 pub fn refusal(words: &Words, settings: &Settings, locale: &str, refusal: &Refusal) -> hook::Refusal {
     let teller = Teller { words, settings, locale };
@@ -38,7 +41,10 @@ pub fn refusal(words: &Words, settings: &Settings, locale: &str, refusal: &Refus
         Refusal::ListingRequired => teller.field("listed", RefusalCode::ListingRequired),
         Refusal::ForwardRequired => teller.field("forward", RefusalCode::ForwardRequired),
         Refusal::ForwardLoop => teller.field("forward", RefusalCode::ForwardLoop),
-        Refusal::ForwardUnconfirmed => teller.plain(RefusalCode::ForwardUnconfirmed, Then::Wait),
+        Refusal::ForwardUnconfirmed => hook::Refusal {
+            retry_after: Some(POLL),
+            ..teller.plain(RefusalCode::ForwardUnconfirmed, Then::Wait)
+        },
         Refusal::Password(fault) => teller.field("password", password(*fault)),
         Refusal::NotProvisional => teller.sign_in(RefusalCode::NotProvisional, None),
         Refusal::NoPopulation => teller.contact(RefusalCode::NotProvisional, "refusal-no-population"),
@@ -66,7 +72,7 @@ pub fn unavailable(words: &Words, settings: &Settings, locale: &str) -> hook::Re
 pub fn sign_in(words: &Words, settings: &Settings, locale: &str) -> hook::Refusal {
     let teller = Teller { words, settings, locale };
     let refusal = teller.plain(RefusalCode::SignInRefused, Then::Correct);
-    hook::Refusal { lost_letter: teller.lost_letter(), ..refusal }
+    hook::Refusal { field: Some("password".to_owned()), lost_letter: teller.lost_letter(), ..refusal }
 }
 
 /// A password that is longer than the campus's systems take: the contract has no code of its own for it.

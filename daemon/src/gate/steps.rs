@@ -9,7 +9,7 @@ use crate::service::clock;
 use crate::words::{Value, ago, civil, deadline};
 use parvis_enrolment::address::Address;
 use parvis_enrolment::link::Usable as Found;
-use parvis_enrolment::{Event, Refusal, Request};
+use parvis_enrolment::{Event, Refusal, Request, policy};
 use parvis_protocol::Secret;
 use parvis_protocol::hook::{
     Charter, Deadline, Enter, Listing, Look, LookAnswer, Mail, RecoveryAddress, Redeem, StepAnswer, Usable,
@@ -41,10 +41,24 @@ pub async fn redeem(desk: &Desk, call: Redeem) -> Result<StepAnswer, Trouble> {
 
 pub async fn charter(desk: &Desk, call: Charter) -> Result<StepAnswer, Trouble> {
     let token = desk.session(&call.session).ok_or_else(no_session)?;
-    let locale = desk.tongue(desk.person_locale(token).as_deref());
+    let spoken = desk.tongue(desk.person_locale(token).as_deref());
+    let locale = shown_in(&desk.settings.policy.charter, call.sha256.as_deref(), spoken);
     let request =
         Request::Charter { session: token.id, version: call.version, accepted: call.accepted, locale };
     go(desk, token, &desk.counted(token, Class::Request), request).await
+}
+
+/// The language of the text that was shown: the digest says it, else the call does. Empty where no text in force has
+/// that digest: the rules then call the version stale.
+fn shown_in(charter: &policy::Charter, digest: Option<&str>, spoken: String) -> String {
+    match digest {
+        None => spoken,
+        Some(digest) if charter.digest(&spoken) == Some(digest) => spoken,
+        Some(digest) => {
+            let text = charter.texts.iter().find(|(_, known)| known == digest);
+            text.map(|(locale, _)| locale.clone()).unwrap_or_default()
+        }
+    }
 }
 
 pub async fn listing(desk: &Desk, call: Listing) -> Result<StepAnswer, Trouble> {
@@ -67,7 +81,9 @@ pub async fn state(desk: &Desk, session: &Secret) -> Result<StepAnswer, Trouble>
 
 pub async fn resend(desk: &Desk, session: &Secret) -> Result<StepAnswer, Trouble> {
     let token = desk.session(session).ok_or_else(no_session)?;
-    go(desk, token, &desk.counted(token, Class::AddressChange), Request::Resend { session: token.id }).await
+    let address = desk.mailed(token);
+    let counted = desk.counted_address(token, address.as_deref());
+    go(desk, token, &counted, Request::Resend { session: token.id }).await
 }
 
 pub async fn restart(desk: &Desk, session: &Secret) -> Result<StepAnswer, Trouble> {
@@ -151,6 +167,7 @@ impl Desk {
             person: token.person,
             events: vec![Event::Asked(request)],
             by: self.actor(),
+            locale: self.asked.clone(),
             counted: counted.to_vec(),
             extra: Vec::new(),
         };
@@ -173,12 +190,37 @@ impl Desk {
         dossier.and_then(|dossier| dossier.enrolment.profile.locale)
     }
 
+    /// Where a mail goes again, where one would go: whoever is told to wait uses up nobody's address.
+    fn mailed(&self, token: Token) -> Option<String> {
+        let enrolment = self.gate.engine.dossier(token.person).ok().flatten()?.enrolment;
+        let purpose = view::waits_for(enrolment.step(&self.settings.policy)?)?;
+        let (link, limits, now) = (enrolment.newest(purpose)?, &self.settings.policy.limits, clock::now());
+        let ready = link.mailed.checked_add(limits.resend_cooldown).unwrap_or(link.mailed);
+        let goes = !link.live(now) || (ready <= now && link.mails < limits.mails_a_link);
+        goes.then(|| link.address.clone())
+    }
+
     /// What an attempt by this account counts towards.
     pub fn counted(&self, token: Token, class: Class) -> Vec<Counted> {
         let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
         let mut counted = vec![limits::of_account(keys, rates, class, token.person)];
-        counted.extend(limits::of_client(keys, rates, self.ip.as_deref()));
+        counted.extend(self.client());
         counted
+    }
+
+    /// How long to wait where one of these limits is reached already. Nothing is counted.
+    pub fn exhausted(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Trouble> {
+        self.gate.engine.exhausted(counted).map_err(|failure| trouble(failure, None))
+    }
+
+    /// What counts the client; for pages that name none, the pages themselves. An SSO vouches for people anyway.
+    pub fn client(&self) -> Option<Counted> {
+        let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
+        let named = self.ip.as_deref().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok());
+        match self.pages {
+            Some(uid) if !named => Some(limits::of_caller(keys, rates, uid)),
+            Some(_) | None => limits::of_client(keys, rates, self.ip.as_deref()),
+        }
     }
 
     /// The same, for a request that makes us write to an address.
@@ -196,11 +238,32 @@ impl Desk {
 
     /// A token that is not ours: counted against the client, and refused.
     async fn forged(&self, refusal: Refusal) -> Trouble {
-        let counted = limits::of_client(&self.gate.engine.keys, &self.settings.rates, self.ip.as_deref());
-        match self.gate.engine.count(&Vec::from_iter(counted)).await {
+        match self.gate.engine.count(&Vec::from_iter(self.client())).await {
             Ok(None) => Trouble::Refused(refusal, None),
             Ok(Some(wait)) => Trouble::Refused(Refusal::TooManyAttempts(wait), None),
             Err(failure) => trouble(failure, None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_says_in_which_language_the_charter_was_read() {
+        let texts = [("fr", "aa"), ("en", "bb"), ("oc", "bb")].map(|(l, d)| (l.to_owned(), d.to_owned()));
+        let charter = policy::Charter { version: "1".to_owned(), texts: texts.to_vec() };
+        for (digest, spoken, shown) in [
+            (None, "fr", "fr"),
+            (Some("bb"), "fr", "en"),
+            (Some("bb"), "oc", "oc"),
+            (Some("aa"), "en", "fr"),
+            (Some("cc"), "fr", ""),
+            (Some(""), "fr", ""),
+        ] {
+            assert_eq!(shown_in(&charter, digest, spoken.to_owned()), shown, "{digest:?} {spoken}");
+        }
+        assert_eq!(charter.digest(""), None);
     }
 }

@@ -124,17 +124,7 @@ impl<'a> Viewer<'a> {
     }
 
     fn sent(&self, stage: Stage) -> Option<Sent> {
-        let purpose = match stage {
-            Stage::RecoveryLink => LinkPurpose::Recovery,
-            Stage::ForwardLink => LinkPurpose::Forward,
-            Stage::RecoveryAddress
-            | Stage::Charter
-            | Stage::Listing
-            | Stage::Mail
-            | Stage::Password
-            | Stage::Done => return None,
-        };
-        self.enrolment.newest(purpose).map(|link| self.sent_by(link))
+        self.enrolment.newest(waits_for(stage)?).map(|link| self.sent_by(link))
     }
 
     fn sent_by(&self, link: &Link) -> Sent {
@@ -244,6 +234,20 @@ impl<'a> Viewer<'a> {
 
     fn mailbox_usable(&self) -> Option<String> {
         self.mailbox().and_then(|_| self.settings.mailbox_usable.get(&self.locale).cloned())
+    }
+}
+
+/// Which link a step waits for.
+pub fn waits_for(stage: Stage) -> Option<LinkPurpose> {
+    match stage {
+        Stage::RecoveryLink => Some(LinkPurpose::Recovery),
+        Stage::ForwardLink => Some(LinkPurpose::Forward),
+        Stage::RecoveryAddress
+        | Stage::Charter
+        | Stage::Listing
+        | Stage::Mail
+        | Stage::Password
+        | Stage::Done => None,
     }
 }
 

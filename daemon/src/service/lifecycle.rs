@@ -9,7 +9,7 @@ use crate::directory::{Directory, DirectoryHealth};
 use crate::dossier::key;
 use crate::engine::keys::Keys;
 use crate::engine::{self, Engine};
-use crate::gate::{Gate, Peers, Socket, serve};
+use crate::gate::{Gate, Peers, Socket, Turns, serve};
 use crate::mail::Templates;
 use crate::store::{self, Commit, Health, OpenError, Store, Write};
 use crate::sweep::Sweeper;
@@ -42,7 +42,7 @@ pub fn run(config: &Path) -> ExitCode {
             for fault in &faults {
                 tracing::error!("{fault}");
             }
-            tracing::error!("the configuration has {} faults; `parvisctl check` says the same", faults.len());
+            tracing::error!("faults in the configuration: {}; `parvisctl check` says the same", faults.len());
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -115,9 +115,7 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
     tasks.start("sweep", async move { sweeper.run().await });
     let mut mail = Tasks::default();
     mail.start("outbox", deliver(outbox.clone(), stop.clone()));
-    if let Err(error) = engine::resume(&engine) {
-        tracing::error!(%error, "failed to look for activations that were interrupted");
-    }
+    tokio::spawn(engine::resume(engine.clone()));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     let reload = || reload(&sources, &engine, &gate, &outbox);
@@ -180,6 +178,8 @@ async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, Strin
         sweeper: Arc::new(Sweeper::new(engine.clone())),
         since: clock::now(),
         under_way: tokio::sync::Semaphore::new(crate::gate::CALLS),
+        followers: Turns::default(),
+        passwords: Turns::default(),
     });
     let sockets = sockets::open(&settings.gate.hook_socket, &settings.gate.admin_socket)
         .map_err(|why| (EXIT_CONFIG, why))?;

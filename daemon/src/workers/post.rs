@@ -47,7 +47,9 @@ impl Post {
         enrolment: &Enrolment,
     ) -> Result<Composed, Unwritten> {
         let settings = engine.settings();
-        let locale = enrolment.profile.locale.clone().unwrap_or_else(|| settings.campus.locale.clone());
+        // The person's own language, else the page's, else the campus's.
+        let own = enrolment.profile.locale.clone().or_else(|| waiting.locale.clone());
+        let locale = own.unwrap_or_else(|| settings.campus.locale.clone());
         let locale = Locale::from_tag(&locale).unwrap_or(Locale::Fr);
         let values = self.values(engine, &settings, waiting, enrolment, locale);
         let ours = |error: &dyn std::fmt::Display| Unwritten::Ours(error.to_string());

@@ -51,6 +51,8 @@ pub const IP: Text = Text { max: 64, alphabet: Alphabet::Plain };
 pub const USER_AGENT: Text = Text { max: 512, alphabet: Alphabet::Plain };
 /// The version of a charter.
 pub const VERSION: Text = Text { max: 64, alphabet: Alphabet::Plain };
+/// A SHA-256 in hexadecimal.
+pub const DIGEST: Text = Text { max: 64, alphabet: Alphabet::Plain };
 /// A bounce in base64.
 pub const BOUNCE: Text = Text { max: MESSAGE_MAX, alphabet: Alphabet::Plain };
 /// A person as an administrator names one: a login or an entry's UUID.

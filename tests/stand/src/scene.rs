@@ -241,8 +241,10 @@ impl<'s> Walk<'s> {
 
     /// Step 5, as shown.
     pub fn charter(&mut self) -> Result<()> {
-        let version = at(&self.last, "/view/charter/version").clone();
-        self.step("charter", json!({ "version": version, "accepted": true }), "listing").map(|_| ())
+        let shown = at(&self.last, "/view/charter");
+        let request =
+            json!({ "version": at(shown, "/version"), "sha256": at(shown, "/sha256"), "accepted": true });
+        self.step("charter", request, "listing").map(|_| ())
     }
 
     /// Step 6.

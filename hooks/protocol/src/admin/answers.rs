@@ -98,6 +98,8 @@ pub struct ShowAnswer {
     pub timeline: Vec<Moment>,
     /// The links, without their tokens.
     pub links: Vec<Moment>,
+    /// How many older moments and links did not fit.
+    pub left_out: u64,
 }
 
 /// One line of a person's timeline.
@@ -127,6 +129,8 @@ pub struct CancelAnswer {}
 pub struct SweepAnswer {
     /// What it did, or would do.
     pub swept: Vec<Swept>,
+    /// How many more did not fit.
+    pub left_out: u64,
 }
 
 /// What the sweep did, or would do, to one person or key.

@@ -117,6 +117,8 @@ pub struct Charter {
     pub session: Secret,
     /// The version that was shown.
     pub version: String,
+    /// The digest of the text that was shown, in hexadecimal: it says in which language.
+    pub sha256: Option<String>,
     /// Whether the box was ticked.
     pub accepted: bool,
     /// The language of messages.
@@ -289,6 +291,7 @@ impl Charter {
         Ok(Self {
             session: session(from)?,
             version: from.text("version", limits::VERSION)?,
+            sha256: from.text_or_null("sha256", limits::DIGEST)?,
             accepted: from.flag("accepted")?,
             locale: locale(from)?,
             client: Client::read(from)?,

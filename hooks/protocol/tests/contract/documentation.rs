@@ -238,6 +238,7 @@ fn the_table_of_limits() {
         ("return_to", limits::RETURN_TO.max),
         ("locale", limits::LOCALE.max),
         ("version", limits::VERSION.max),
+        ("sha256", limits::DIGEST.max),
         ("client.ip", limits::IP.max),
         ("client.user_agent", limits::USER_AGENT.max),
         ("a bounce", limits::BOUNCE_MAX),

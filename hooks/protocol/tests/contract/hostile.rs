@@ -24,6 +24,7 @@ const TEXTS: &[(&str, usize, bool, bool)] = &[
     ("return_to", 2048, true, false),
     ("locale", 35, true, false),
     ("version", 64, true, false),
+    ("sha256", 64, true, false),
     ("reason", 1024, true, false),
     ("client.ip", 64, true, false),
 ];

@@ -74,9 +74,10 @@ fn walk(client: &mut Client, inbox: &Inbox, person: &Person) -> Result<()> {
     let call = Redeem { link, session: Some(session), locale: None, client: None };
     let here = ask(client, &Call::Redeem(call), Step::Charter)?;
     let charter = here.view.as_ref().and_then(|view| view.charter.as_ref()).context("no charter is shown")?;
-    let version = charter.version.clone();
+    let (version, sha256) = (charter.version.clone(), Some(charter.sha256.clone()));
     let session = token(here)?;
-    let call = Charter { session: session.clone(), version, accepted: true, locale: None, client: None };
+    let call =
+        Charter { session: session.clone(), version, sha256, accepted: true, locale: None, client: None };
     ask(client, &Call::Charter(call), Step::Listing)?;
     let call = Listing { session: session.clone(), listed: Some(true), locale: None, client: None };
     ask(client, &Call::Listing(call), Step::Mail)?;
