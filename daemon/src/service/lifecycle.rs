@@ -87,6 +87,14 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // Before anybody is told that it may send one: SIGHUP would end the process.
+    let taken = match Signals::new([SIGHUP, SIGTERM, SIGINT]) {
+        Ok(taken) => taken,
+        Err(error) => {
+            tracing::error!(%error, "failed to take signals");
+            return ExitCode::from(EXIT_TEMPFAIL);
+        }
+    };
     let Parts { sources, engine, board, gate, sockets } = parts;
     let stop = Arc::new(Notify::new());
     let outbox = match post(&engine.settings()) {
@@ -112,7 +120,7 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     let reload = || reload(&sources, &engine, &gate, &outbox);
     let code = tokio::select! {
-        code = signals(reload) => code,
+        () = signals(taken, reload) => ExitCode::SUCCESS,
         Ended { name, why } = tasks.first() => broken(name, &why),
         Ended { name, why } = mail.first() => broken(name, &why),
         why = watch_store(engine.store.as_ref(), &board) => {
@@ -221,14 +229,7 @@ fn post(settings: &Settings) -> Result<Post, String> {
 }
 
 /// Waits for the signal to stop; a second one stops at once.
-async fn signals(reload: impl Fn()) -> ExitCode {
-    let mut signals = match Signals::new([SIGHUP, SIGTERM, SIGINT]) {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!(%error, "failed to take signals");
-            return ExitCode::from(EXIT_TEMPFAIL);
-        }
-    };
+async fn signals(mut signals: Signals, reload: impl Fn()) {
     while let Some(signal) = signals.next().await {
         if signal != SIGHUP {
             tokio::spawn(async move {
@@ -236,11 +237,10 @@ async fn signals(reload: impl Fn()) -> ExitCode {
                     std::process::exit(1);
                 }
             });
-            return ExitCode::SUCCESS;
+            return;
         }
         reload();
     }
-    ExitCode::SUCCESS
 }
 
 /// SIGHUP: the new configuration is taken whole or not at all.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use parvis_stand::{Behaviour, Scene, SceneOptions, Stage, Walk};
-use parvis_suites::{LONG, status_now};
+use parvis_stand::{Behaviour, Scene, SceneOptions, SlapdOptions, Stage, Walk, campus};
+use parvis_suites::{LONG, happened, show, shown, status_now};
 use parvisd::store::{self, Commit, Linker, Write};
 use serde_json::json;
 
@@ -77,5 +77,56 @@ fn a_record_that_cannot_be_read_holds_up_no_other_mail_and_does_not_keep_the_dae
     }
     let times = scene.daemon.log().matches(failed).count();
     assert!(times < 10, "{times} times");
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_lost_most_of_its_people_closes_nobody() -> Result<()> {
+    let people = campus(40);
+    let slapd = SlapdOptions { people: people.clone(), ..SlapdOptions::default() };
+    let mut scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() })?;
+    let of = |scene: &Scene, dn: &str| -> Result<String> {
+        let entry = scene.slapd.entry(dn)?.context("the entry")?;
+        Ok(entry.get("entryUUID").context("its uuid")?.to_owned())
+    };
+    let lost: Vec<_> = people.iter().skip(12).collect();
+    let last = lost.last().context("the last")?;
+    let uuids = lost.iter().map(|person| of(&scene, &person.dn)).collect::<Result<Vec<_>>>()?;
+    for uuid in &uuids {
+        shown(&scene.daemon, uuid, |shown| happened(shown, "begun"))?;
+    }
+    scene.daemon.terminate()?;
+    for person in &lost {
+        scene.slapd.delete(&person.dn)?;
+    }
+    // Its log of changes is gone as well: it says who is there, not who left.
+    scene.slapd.restart()?;
+    scene.daemon.restart()?;
+    let said = status_now(&scene.daemon, "missing from the directory at once")?;
+    assert!(said.contains("watch: ") && said.contains("nothing is concluded"), "{said}");
+    // Whoever comes now is seen all the same, and proves that the watch has gone past it.
+    scene.slapd.add_person(last)?;
+    let back = of(&scene, &last.dn)?;
+    shown(&scene.daemon, &back, |shown| happened(shown, "begun"))?;
+    for uuid in &uuids {
+        let shown = show(&scene.daemon, uuid);
+        assert!(happened(&shown, "begun") && !happened(&shown, "closed"), "{shown}");
+        assert!(!shown.to_string().contains("gone"), "{shown}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reload_that_would_not_be_carried_out_is_said() -> Result<()> {
+    let scene = scene("")?;
+    let over = scene.daemon.layout().path().join("conf.d/60-log.toml");
+    std::fs::write(&over, "[log]\nfilter = \"warn\"\n")?;
+    scene.daemon.hangup()?;
+    let said = scene.daemon.wait_log("not reloaded: these keys take a restart", LONG)?;
+    assert!(said.contains("log.filter"), "{said}");
+    std::fs::write(&over, "[log]\nfilter = \"ldap3=trace\"\n")?;
+    scene.daemon.hangup()?;
+    let said = scene.daemon.wait_log("could log passwords", LONG)?;
+    assert!(said.contains("60-log.toml") || said.contains("log.filter"), "{said}");
     Ok(())
 }
