@@ -107,10 +107,12 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
             None
         }
     };
-    // By entry: a directory takes many spellings for one. Apart from the sign-ins that succeed, so that whoever guesses
-    // here keeps nobody from the login page.
-    let whose = found.as_ref().map_or_else(|| folded(&call.login), |entry| entry.uuid.to_string());
-    let counted: Vec<Counted> = std::iter::once(limits::of_login(&engine.keys, rates, &whose))
+    // By login and by entry: a directory takes many spellings for one. Apart from the sign-ins that succeed, so that
+    // whoever guesses here keeps nobody from the login page.
+    let entry = found.as_ref().map(|entry| entry.uuid.to_string());
+    let counted: Vec<Counted> = std::iter::once(folded(&call.login))
+        .chain(entry)
+        .map(|whose| limits::of_login(&engine.keys, rates, &whose))
         .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
         .collect();
     let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
@@ -128,7 +130,7 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
 }
 
 /// A login as directories compare it (RFC 4518), near enough: the spellings that they take for one are counted as one
-/// where nobody is found as well, or the limit would tell who exists.
+/// whether somebody is found or not, or the limit would tell who exists.
 fn folded(login: &str) -> String {
     let shown = login.chars().filter(|c| c.is_whitespace() || !parvis_enrolment::address::invisible(*c));
     let narrow = shown.map(|c| match c {
