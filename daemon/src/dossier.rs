@@ -3,14 +3,22 @@
 //! The enrolment and the facts that led to it stand together, so that they commit together and are erased together.
 //! The facts' digests, under the person's own salt, stand in the audit chain: without the dossier they say nothing.
 
+mod trimming;
+
+pub use trimming::{Numbers, PROVING, TRIMMED};
+
 use jiff::Timestamp;
-use parvis_enrolment::{Enrolment, Fact, PersonId};
+use parvis_enrolment::enrolment::Profile;
+use parvis_enrolment::{Answers, Closure, Enrolment, Fact, PersonId, Stage};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The format of the record. A newer one is not read.
 const FORMAT: u32 = 1;
-/// The most facts that one dossier keeps.
-pub const MOST_FACTS: usize = 128;
+/// The most facts that one dossier keeps, and to how many it is then cut back.
+const MOST_FACTS: (usize, usize) = (128, 96);
+/// The most bytes that one dossier has, and to how many it is then cut back: well below what the store takes.
+const MOST_BYTES: (usize, usize) = (32 * 1024, 24 * 1024);
 
 /// One person's record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,25 +100,82 @@ impl Dossier {
         serde_json::from_slice(bytes).map_err(broken)
     }
 
-    /// Adds a fact and gives its place. Where there are too many, the oldest that prove nothing make room.
+    /// Adds a fact and gives its place.
     pub fn keep(&mut self, fact: Fact, by: Actor, at: Timestamp) -> Kept {
         let kept = Kept { n: self.next, at, by, fact };
         self.next = self.next.saturating_add(1);
         self.facts.push(kept.clone());
-        if self.facts.len() > MOST_FACTS {
-            let spare = self.facts.iter().position(|kept| !proves(&kept.fact.what)).unwrap_or(0);
-            self.facts.remove(spare);
-        }
         kept
+    }
+
+    /// Where there is too much, makes room: the fact that says what went, still to be kept and recorded. Cut back
+    /// further than needed, so that it is not said anew at every change.
+    pub fn trim(&mut self) -> Option<Fact> {
+        let bytes = self.encode().len();
+        if self.facts.len() <= MOST_FACTS.0 && bytes <= MOST_BYTES.0 {
+            return None;
+        }
+        let (mut count, mut bytes) = (self.facts.len(), bytes);
+        let mut gone = BTreeSet::new();
+        for n in trimming::expendable(&self.facts) {
+            if count <= MOST_FACTS.1 && bytes <= MOST_BYTES.1 {
+                break;
+            }
+            let size = self.facts.iter().find(|kept| kept.n == n).map_or(0, size);
+            (count, bytes) = (count.saturating_sub(1), bytes.saturating_sub(size));
+            gone.insert(n);
+        }
+        if gone.is_empty() {
+            return None;
+        }
+        let before: Vec<Kept> = self.facts.iter().filter(|kept| kept.fact.what == TRIMMED).cloned().collect();
+        gone.extend(before.iter().map(|kept| kept.n));
+        trimming::remove(&mut self.facts, &gone);
+        let named = before.iter().map(Numbers::of).fold(Numbers::default(), |all, more| all.and(more));
+        let details = vec![(trimming::NUMBERS.to_owned(), named.with(gone).to_string())];
+        Some(Fact { what: TRIMMED.to_owned(), details })
+    }
+
+    /// What stays of somebody whose time is over, under a new salt: which entry, the round, that it was invited, how
+    /// it ended, and the directory's stamps. So a provisional entry that is still there is not taken for a new one and
+    /// written to again, and a new letter is told from an old one. Erased are the profile, the answers, the links, every
+    /// fact and the salt: with it, the chain's records say nothing of this person any more. The marker attribute stays,
+    /// because its change begins a round: it is about the letter, not about the person.
+    ///
+    /// `None`: nothing needs to stay, because the entry is gone, or there never was one.
+    pub fn tombstone(&self, salt: parvis_enrolment::Id) -> Option<Self> {
+        let before = &self.enrolment;
+        let stage = match &before.stage {
+            Stage::Done { at, stamp, drift, .. } => Stage::Done {
+                answers: Answers::under(String::new()),
+                at: *at,
+                stamp: stamp.clone(),
+                drift: drift.clone(),
+            },
+            Stage::Closed { why: Closure::Gone, .. } | Stage::Unseen => return None,
+            Stage::Closed { why, at } => Stage::Closed { why: *why, at: *at },
+            Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) | Stage::Activating { .. } => {
+                return None;
+            }
+        };
+        let mut enrolment = Enrolment::unseen(before.person, before.changed);
+        enrolment.round = before.round;
+        enrolment.invited = before.invited;
+        enrolment.seen = before.seen.clone();
+        enrolment.profile = Profile { marker: before.profile.marker.clone(), ..Profile::default() };
+        enrolment.stage = stage;
+        Some(Self { v: FORMAT, salt, next: 0, enrolment, facts: Vec::new() })
+    }
+
+    /// Whether this is what stays of somebody who was erased, and nothing has happened since.
+    pub fn erased(&self) -> bool {
+        self.next == 0 && !matches!(self.enrolment.stage, Stage::Unseen)
     }
 }
 
-/// Facts that somebody may have to prove years later.
-fn proves(what: &str) -> bool {
-    matches!(
-        what,
-        "charter-accepted" | "listing-chosen" | "mail-chosen" | "link-used" | "activated" | "begun"
-    )
+/// The bytes that a fact takes in the record, with its comma.
+fn size(kept: &Kept) -> usize {
+    serde_json::to_vec(kept).map_or(0, |bytes| bytes.len() + 1)
 }
 
 /// The keys under which things are stored. Each begins with the letter of its kind.
@@ -139,6 +204,11 @@ pub mod key {
         joined(b"t", &[&name])
     }
 
+    /// The person whose dossier has that subject in the audit.
+    pub fn subject(subject: [u8; 16]) -> Vec<u8> {
+        joined(b"s", &[&subject])
+    }
+
     /// A single value of the daemon's own.
     pub fn own(name: &str) -> Vec<u8> {
         joined(b"m", &[name.as_bytes()])
@@ -153,3 +223,6 @@ pub mod key {
         kind.iter().chain(parts.iter().copied().flatten()).copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

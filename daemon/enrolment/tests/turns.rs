@@ -7,7 +7,7 @@ mod common;
 use common::person::ADDRESS;
 use common::{OFFERED, World};
 use jiff::SignedDuration;
-use parvis_enrolment::event::{Recovery, WriteOutcome};
+use parvis_enrolment::event::{MailOutcome, Recovery, WriteOutcome};
 use parvis_enrolment::refusal::PasswordFault;
 use parvis_enrolment::{
     Answer, Closure, Effect, Event, MailKind, Purpose, Refusal, Request, Sighting, Stage, Standing, Step,
@@ -367,4 +367,62 @@ fn an_enrolment_stored_before_the_watch_was_remembered_is_still_read() {
     stored.as_object_mut().unwrap().remove("seen").unwrap();
     let read: parvis_enrolment::Enrolment = serde_json::from_value(stored).unwrap();
     assert_eq!((read.seen, read.round), (None, 1));
+}
+
+// ── limits, and what was erased ─────────────────────────────────────────────────────────────────────────────────
+
+/// Asks with the limit reached: refused, and nothing is as it was not before.
+fn too_often(world: &mut World, request: Request) {
+    let mut moment = world.moment();
+    moment.wait = Some(SignedDuration::from_secs(9));
+    let asked = parvis_enrolment::decide(&world.enrolment, Event::Asked(request), &world.policy, &moment);
+    assert_eq!(asked, Err(Refusal::TooManyAttempts(SignedDuration::from_secs(9))));
+}
+
+#[test]
+fn every_answer_that_changes_something_counts_towards_the_limit() {
+    let (mut world, session) = World::proven("2026-09-01T10:00:00", "staff");
+    let charter = |version: &str| {
+        let (version, locale) = (version.to_owned(), "fr".to_owned());
+        Request::Charter { session, version, accepted: true, locale }
+    };
+    let mail = |forward: Option<&str>, keep_copy| {
+        let forward = forward.map(str::to_owned);
+        Request::Mail { session, forward, keep_copy }
+    };
+    too_often(&mut world, charter("1"));
+    world.accept(session, "1").unwrap();
+    too_often(&mut world, Request::Listing { session, listed: Some(true) });
+    world.ask(Request::Listing { session, listed: Some(true) }).unwrap();
+    too_often(&mut world, Request::Listing { session, listed: Some(false) });
+    too_often(&mut world, mail(None, true));
+    too_often(&mut world, mail(Some(ADDRESS), true));
+    world.mail(session, Some("other@example.net")).unwrap();
+    too_often(&mut world, mail(Some("other@example.net"), false));
+    too_often(&mut world, mail(Some(ADDRESS), true));
+    too_often(&mut world, Request::Restart { session });
+
+    // What is answered as before is no attempt.
+    for request in [
+        charter("1"),
+        Request::Listing { session, listed: Some(true) },
+        mail(Some("other@example.net"), true),
+    ] {
+        let mut moment = world.moment();
+        moment.wait = Some(SignedDuration::from_secs(9));
+        let asked = parvis_enrolment::decide(&world.enrolment, Event::Asked(request), &world.policy, &moment);
+        assert_eq!(asked.map(|decision| decision.effects), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn a_mail_that_ends_after_its_person_was_erased_writes_nothing() {
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    let unseen = world.enrolment.clone();
+    for outcome in
+        [MailOutcome::Sent, MailOutcome::Deferred("busy".into()), MailOutcome::Refused("no".into())]
+    {
+        let decision = world.tell(Event::Mailed(common::id(1), outcome)).unwrap();
+        assert_eq!((decision.effects, &world.enrolment), (Vec::new(), &unseen));
+    }
 }

@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 const FORMAT: u8 = 1;
 
+/// What the last record of a subject says: the dossier was erased with its salt.
+pub const PURGED: &str = "purged";
+
 /// What the chain says of one fact: nothing personal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -1,10 +1,14 @@
-//! Verifying and exporting the audit.
+//! Verifying the audit: the chain by its links, the details by their digests, and that neither lacks what the other has.
+//!
+//! The dossiers are read first, then the chain up to a head that is taken afterwards: whatever is committed meanwhile is
+//! in the chain for every fact that was read, and a fact that was not read yet is newer than its dossier. So a busy
+//! daemon raises no false alarm.
 
-use super::record::{Chain, Record, digest, subject};
+use super::dossiers::{Dossiers, Seen};
+use super::record::{Chain, PURGED, Record};
 use crate::config::hex;
-use crate::dossier::{Dossier, Kept, key};
+use crate::dossier::Kept;
 use crate::store::{Linker, Store, StoreError};
-use parvis_enrolment::PersonId;
 use std::collections::HashMap;
 
 /// How many are read at once.
@@ -22,152 +26,107 @@ pub struct Verdict {
     pub faults: Vec<String>,
 }
 
-/// Walks the chain and every dossier. `anchor` is a head from the journal, which must be part of the chain.
+/// What is wrong so far; no more than is named.
+#[derive(Default)]
+pub(super) struct Faults(Vec<String>);
+
+impl Faults {
+    pub(super) fn push(&mut self, fault: String) {
+        if self.0.len() < MOST_FAULTS {
+            self.0.push(fault);
+        }
+    }
+}
+
+/// Reads every dossier and walks the chain. `wanted` is a head from the journal, which must be part of the chain.
 pub fn verify(store: &dyn Store, chain: &Chain, wanted: Option<&str>) -> Result<Verdict, StoreError> {
-    let mut faults = Vec::new();
-    let mut previous = [0; 32];
-    let mut number = 0;
-    let mut digests: HashMap<([u8; 16], u32), [u8; 32]> = HashMap::new();
-    let mut seen_anchor = wanted.is_none_or(|wanted| wanted.starts_with("0:"));
-    loop {
-        let page = store.records(number, PAGE)?;
+    let mut faults = Faults::default();
+    let before = store.head().length;
+    let mut dossiers = Dossiers::read(store, &mut faults)?;
+    let head = store.head();
+    let mut walk = Walk {
+        chain,
+        wanted,
+        found: wanted.is_none_or(|wanted| wanted.starts_with("0:")),
+        before,
+        number: 0,
+        previous: [0; 32],
+        strangers: HashMap::new(),
+    };
+    while walk.number < head.length {
+        let page = store.records(walk.number, PAGE)?;
         if page.is_empty() {
             break;
         }
-        for linked in page {
-            if linked.number != number {
-                faults.push(format!("record {number} is missing"));
-                number = linked.number;
-            }
-            let expected = chain.link(&previous, linked.number, &linked.body);
-            if expected != linked.link {
-                faults
-                    .push(format!("record {number} was altered, or a record before it was removed or moved"));
-            }
-            match Record::decode(&linked.body) {
-                Some(record) => {
-                    digests.insert((record.subject, record.n), record.digest);
-                }
-                None => faults.push(format!("record {number} is not one of ours")),
-            }
-            previous = linked.link;
-            number += 1;
-            seen_anchor = seen_anchor || wanted == Some(format!("{number}:{}", hex(&previous)).as_str());
+        for linked in page.into_iter().filter(|linked| linked.number < head.length) {
+            walk.step(&linked, &mut dossiers, &mut faults);
         }
     }
-    let head = store.head();
-    if head.length != number || (number > 0 && head.link != previous) {
-        faults.push(format!("the chain ends at {number}, and the store says {}", head.length));
+    if head.length != walk.number || (walk.number > 0 && head.link != walk.previous) {
+        faults.push(format!("the chain ends at {}, and the store says {}", walk.number, head.length));
     }
-    if let (false, Some(wanted)) = (seen_anchor, wanted) {
+    if let (false, Some(wanted)) = (walk.found, wanted) {
         faults
             .push(format!("the anchor {wanted} is not part of the chain: its tail was cut off or rewritten"));
     }
-    details(store, &digests, &mut faults)?;
-    faults.truncate(MOST_FAULTS);
-    Ok(Verdict { length: number, head: super::anchor(&head), faults })
+    let lost = walk.strangers.values().filter(|first| **first < before);
+    for first in lost {
+        faults.push(format!(
+            "the dossier of record {first} and those after it is missing, and no record says that it was erased"
+        ));
+    }
+    dossiers.judge(&mut faults);
+    Ok(Verdict { length: walk.number, head: super::anchor(&head), faults: faults.0 })
 }
 
-/// Every detail that is kept must be the one whose digest is in the chain.
-fn details(
-    store: &dyn Store,
-    digests: &HashMap<([u8; 16], u32), [u8; 32]>,
-    faults: &mut Vec<String>,
-) -> Result<(), StoreError> {
-    each_dossier(store, |person, dossier| {
-        let Some(dossier) = dossier else {
-            faults.push(format!("the record of {person} cannot be read"));
-            return;
-        };
-        for kept in &dossier.facts {
-            let found = digests.get(&(subject(dossier.salt, person), kept.n));
-            if found != Some(&digest(dossier.salt, &fact_text(kept))) {
-                faults.push(format!(
-                    "{person}: fact {} ({}) is not the one that was recorded",
-                    kept.n, kept.fact.what
-                ));
-            }
-        }
-    })
+/// How far along the chain.
+struct Walk<'w> {
+    chain: &'w Chain,
+    wanted: Option<&'w str>,
+    found: bool,
+    /// How long the chain was before the dossiers were read.
+    before: u64,
+    number: u64,
+    previous: [u8; 32],
+    /// Subjects without a dossier and without the record that says why, each with its first record.
+    strangers: HashMap<[u8; 16], u64>,
 }
 
-/// Calls back for every dossier, `None` where it cannot be read.
-fn each_dossier(
-    store: &dyn Store,
-    mut visit: impl FnMut(PersonId, Option<Dossier>),
-) -> Result<(), StoreError> {
-    let mut from = b"p".to_vec();
-    loop {
-        let page = store.scan(&from, b"q", PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        from = last.iter().copied().chain([0]).collect();
-        for (key, held) in &page {
-            if let Some(person) = key::person(key) {
-                visit(person, Dossier::decode(person, &held.value).ok());
-            }
+impl Walk<'_> {
+    fn step(&mut self, linked: &crate::store::Linked, dossiers: &mut Dossiers, faults: &mut Faults) {
+        if linked.number != self.number {
+            faults.push(format!("record {} is missing", self.number));
+            self.number = linked.number;
         }
+        let number = self.number;
+        if self.chain.link(&self.previous, number, &linked.body) != linked.link {
+            faults.push(format!("record {number} was altered, or a record before it was removed or moved"));
+        }
+        match Record::decode(&linked.body) {
+            Some(record) if record.what == PURGED => {
+                self.strangers.remove(&record.subject);
+                // Erased while the dossiers were read, or put back by somebody afterwards.
+                if let (Some(person), true) = (dossiers.purged(record.subject), number < self.before) {
+                    faults.push(format!("{person} was erased (record {number}), and is there again"));
+                }
+            }
+            Some(record) => match dossiers.seen(&record) {
+                Seen::Kept => {}
+                Seen::Stranger => {
+                    self.strangers.entry(record.subject).or_insert(number);
+                }
+                Seen::Wrong(why) => faults.push(format!("{why} (record {number})")),
+            },
+            None => faults.push(format!("record {number} is not one of ours")),
+        }
+        self.previous = linked.link;
+        self.number += 1;
+        self.found =
+            self.found || self.wanted == Some(format!("{}:{}", self.number, hex(&self.previous)).as_str());
     }
 }
 
 /// The text of a fact whose digest is recorded.
 pub fn fact_text(kept: &Kept) -> Vec<u8> {
     serde_json::to_vec(kept).expect("a fact has only texts and numbers, which JSON always takes")
-}
-
-/// A piece of the audit, for people and programs outside.
-pub struct Exported {
-    /// One JSON object a record.
-    pub lines: Vec<String>,
-    /// From where to go on.
-    pub next: u64,
-    /// Whether there is more.
-    pub more: bool,
-}
-
-/// At most `limit` records from `after` on, each with the details where they are still kept.
-pub fn export(store: &dyn Store, after: u64, limit: usize) -> Result<Exported, StoreError> {
-    let records = store.records(after, limit)?;
-    let mut wanted: HashMap<([u8; 16], u32), usize> = HashMap::new();
-    let decoded: Vec<_> = records.iter().map(|linked| (linked, Record::decode(&linked.body))).collect();
-    for (index, (_, record)) in decoded.iter().enumerate() {
-        if let Some(record) = record {
-            wanted.insert((record.subject, record.n), index);
-        }
-    }
-    let mut details: HashMap<usize, (PersonId, String, Kept)> = HashMap::new();
-    each_dossier(store, |person, dossier| {
-        let Some(dossier) = dossier else { return };
-        let subject = subject(dossier.salt, person);
-        for kept in dossier.facts {
-            if let Some(index) = wanted.get(&(subject, kept.n)) {
-                details.insert(*index, (person, dossier.enrolment.profile.login.clone(), kept));
-            }
-        }
-    })?;
-    let lines = decoded.iter().enumerate().map(|(index, (linked, record))| {
-        let detail = details.get(&index);
-        serde_json::json!({
-            "number": linked.number,
-            "link": hex(&linked.link),
-            "at": record.as_ref().map(|record| record.at.to_string()),
-            "what": record.as_ref().map(|record| record.what.clone()),
-            "person": detail.map(|(person, ..)| uuid(*person)),
-            "login": detail.map(|(_, login, _)| login.clone()),
-            "by": detail.map(|(.., kept)| serde_json::to_value(&kept.by).unwrap_or_default()),
-            "details": detail.map(|(.., kept)| {
-                kept.fact.details.iter().cloned().collect::<std::collections::BTreeMap<_, _>>()
-            }),
-        })
-        .to_string()
-    });
-    let next = records.last().map_or(after, |linked| linked.number + 1);
-    Ok(Exported { lines: lines.collect(), next, more: next < store.head().length })
-}
-
-/// entryUUID in its usual form (RFC 4122).
-pub fn uuid(person: PersonId) -> String {
-    let text = person.to_string();
-    let parts =
-        [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| text.get(range).unwrap_or_default().to_owned());
-    parts.join("-")
 }

@@ -7,10 +7,14 @@ mod load;
 mod raw;
 mod resolve;
 mod settings;
+#[cfg(test)]
+pub mod trial;
 mod units;
 
 pub use credentials::Credentials;
 pub use raw::{LogTarget, Security, Texts, Unknown};
+#[cfg(test)]
+pub use resolve::trial;
 pub use resolve::{LOCALES, hex};
 pub use settings::{CharterView, MailSettings, PasswordPolicy, Rates, Roles, Settings, Who};
 pub use units::Rate;

@@ -9,6 +9,9 @@ use parvis_enrolment::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
+/// The longest address to go back to, in bytes.
+const LONGEST_RETURN: usize = 512;
+
 /// Everything.
 pub struct Settings {
     pub campus: super::raw::Campus,
@@ -141,13 +144,18 @@ impl Settings {
         self.pages.sign_in_url.as_deref().unwrap_or_else(|| self.base_url())
     }
 
-    /// An address to go back to, if it is under one of the configured prefixes.
+    /// An address to go back to, if it is under one of the configured prefixes, and no longer than a session's place
+    /// for it: a record holds sixteen of them.
     pub fn return_to(&self, asked: Option<String>) -> Option<String> {
         let asked = asked?;
         let plain = asked.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>`".contains(&byte));
-        let permitted = plain && self.pages.return_to.iter().any(|prefix| asked.starts_with(prefix.as_str()));
+        let permitted = asked.len() <= LONGEST_RETURN
+            && plain
+            && self.pages.return_to.iter().any(|prefix| asked.starts_with(prefix.as_str()));
         if !permitted {
-            tracing::info!("an address to go back to is not under pages.return-to; it is dropped");
+            tracing::info!(
+                "an address to go back to is too long or not under pages.return-to; it is dropped"
+            );
         }
         permitted.then_some(asked)
     }
@@ -160,6 +168,8 @@ impl Settings {
             ("gate.admin-socket", self.gate.admin_socket != other.gate.admin_socket),
             ("links.key-credential", self.key.expose_secret() != other.key.expose_secret()),
             ("mail.connections", self.mail.connections != other.mail.connections),
+            ("log.filter", self.log.filter != other.log.filter),
+            ("log.target", self.log.target != other.log.target),
             ("directory", !self.same_directory(other)),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
@@ -191,5 +201,20 @@ impl Network {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_address_to_go_back_to_is_short_and_one_of_the_campus() {
+        let settings =
+            super::super::trial::settings("[pages]\nreturn-to = [\"https://ent.univ.example/\"]\n");
+        let back = |asked: &str| settings.return_to(Some(asked.to_owned()));
+        let fits = format!("https://ent.univ.example/{}", "x".repeat(512 - 25));
+        assert_eq!(back(&fits), Some(fits.clone()));
+        assert_eq!(back(&format!("{fits}x")), None);
+        assert_eq!(back("https://elsewhere.example/"), None);
+        assert_eq!(back("https://ent.univ.example/<script>"), None);
     }
 }

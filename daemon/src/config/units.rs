@@ -49,12 +49,30 @@ pub fn validity(text: &str, minimum: SignedDuration) -> Result<Validity, String>
     }
 }
 
+/// The longest that a link can be used, days of 25 hours among them.
+pub fn longest(validity: &Validity) -> SignedDuration {
+    match validity {
+        Validity::SameDay { minimum } if minimum.is_zero() => SignedDuration::from_hours(25),
+        Validity::SameDay { .. } | Validity::NextDay => SignedDuration::from_hours(49),
+        Validity::For(length) => *length,
+    }
+}
+
 /// `"3 years"`, `"90 days"`: a span of the calendar.
 pub fn span(text: &str) -> Result<Span, String> {
     let span: Result<Span, _> = text.parse();
     span.ok()
         .filter(|span| !span.is_negative() && !span.is_zero())
         .ok_or_else(|| format!("{text:?} is no time such as \"3 years\" or \"90 days\""))
+}
+
+/// The least that a span can be, in absolute time: a month has 28 days, a day 24 hours (a day's change of clocks left
+/// aside).
+pub fn shortest(span: &Span) -> SignedDuration {
+    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 28;
+    let days = days + i64::from(span.get_weeks()) * 7 + i64::from(span.get_days());
+    let seconds = i64::from(span.get_hours()) * 3600 + span.get_minutes() * 60 + span.get_seconds();
+    SignedDuration::from_secs(days.saturating_mul(86_400).saturating_add(seconds))
 }
 
 /// `minute hour day month weekday`. The `cron` crate counts weekdays from Sunday as 1, unlike every crontab, so
@@ -82,7 +100,13 @@ mod tests {
         assert_eq!(duration("1h 30m"), Ok(SignedDuration::from_mins(90)));
         assert_eq!(rate("10/1h"), Ok(Rate { burst: 10, per: SignedDuration::from_hours(1) }));
         assert_eq!(validity("24h", SignedDuration::ZERO), Ok(Validity::For(SignedDuration::from_hours(24))));
-        assert!(span("3 years").is_ok() && span("90 days").is_ok());
+        for (text, days) in [("3 years", 1095), ("90 days", 90), ("1 month 2 weeks", 42), ("48 hours", 2)] {
+            assert_eq!(
+                span(text).map(|span| shortest(&span)),
+                Ok(SignedDuration::from_hours(24 * days)),
+                "{text}"
+            );
+        }
         assert!(schedule("30 3 * * *").is_ok() && schedule("30 3 * * Mon,Tue").is_ok());
     }
 

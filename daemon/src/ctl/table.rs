@@ -21,7 +21,7 @@ impl Table {
 
     /// One more row. An empty cell is shown as a dash, so that columns can be counted.
     pub fn row(&mut self, cells: Vec<String>) {
-        let shown = cells.iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { clean(cell) });
+        let shown = cells.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { clean(&cell) });
         self.rows.push(shown.collect());
     }
 

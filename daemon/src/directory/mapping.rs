@@ -97,21 +97,25 @@ pub struct Mapping {
     reads: Vec<String>,
 }
 
-/// The rules that are used where the configuration has none: SUPANN, with the usual forwarding attributes.
-pub const SUPANN: &str = include_str!("supann.toml");
+/// The shipped configuration: its rules are the default, SUPANN with the usual forwarding attributes.
+const SHIPPED: &str = include_str!("../../../conf/parvis.toml");
 
-/// The file's form.
+/// As much of it as is read here.
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RuleFile {
-    write: Vec<WriteRule>,
+struct Shipped {
+    directory: ShippedDirectory,
+}
+
+#[derive(Deserialize)]
+struct ShippedDirectory {
+    writes: Vec<WriteRule>,
 }
 
 impl Mapping {
     /// The default rules.
     pub fn supann() -> Vec<WriteRule> {
-        let file: RuleFile = toml::from_str(SUPANN).expect("the default mapping is read by a test");
-        file.write
+        let file: Shipped = toml::from_str(SHIPPED).expect("a test reads the shipped configuration");
+        file.directory.writes
     }
 
     /// Check the rules, and say all that is wrong with them.

@@ -7,11 +7,12 @@ use super::people::{person, sighting};
 use super::{Acted, Ask, Engine, Failure};
 use crate::config::Settings;
 use crate::directory::{
-    ApplyError, Charter, Chosen, DirectoryError, Entry, EntryUuid, PasswordFault as Refused, Plan, Standing,
+    ApplyError, Charter, Chosen, DirectoryError, Entry, EntryUuid, PasswordFault as Refused, PasswordWrite,
+    Plan, Standing,
 };
 use crate::dossier::{Actor, key};
 use crate::service::clock;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::enrolment::Attempt;
 use parvis_enrolment::event::{Recovery, WriteOutcome};
 use parvis_enrolment::refusal::PasswordFault;
@@ -30,10 +31,14 @@ pub enum Activated {
     Unavailable,
     /// It may have been written: the daemon finds out by itself.
     Pending,
+    /// The directory will not, and will not tomorrow either: the configuration, here or there, is wrong.
+    Misconfigured(String),
     /// The daemon could not keep the outcome.
     Failed(Failure),
 }
 
+/// The directory's clock and ours may differ by so much.
+const SAME_WRITE: SignedDuration = SignedDuration::from_mins(5);
 /// The first and the longest wait between two looks at an entry whose write is uncertain.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
@@ -55,8 +60,8 @@ pub async fn activate(
     let plan = match plan(&settings, &entry, &enrolment) {
         Ok(plan) => plan,
         Err(why) => {
-            tracing::error!(login = %enrolment.profile.login, %why, "failed to compute what activation writes");
-            return settle(&engine, id, WriteOutcome::NotDone(why), Activated::Unavailable).await;
+            let told = Activated::Misconfigured(why.clone());
+            return settle(&engine, id, WriteOutcome::NotDone(why), told).await;
         }
     };
     let result = engine.directory().apply(&plan, &password).await;
@@ -66,6 +71,7 @@ pub async fn activate(
             done(settle_event(&engine, id, Event::Written(WriteOutcome::Applied(applied.stamp))).await)
         }
         Err(ApplyError::Password(fault)) => {
+            tracing::info!(login = %enrolment.profile.login, %fault, "the directory refuses a new password");
             let fault = rule(&fault);
             settle(&engine, id, WriteOutcome::PasswordRefused(fault), Activated::PasswordRefused(fault)).await
         }
@@ -80,7 +86,11 @@ pub async fn activate(
             look_again(&engine, id).await;
             ended
         }
-        Err(error @ (ApplyError::Refused { .. } | ApplyError::Unavailable(_))) => {
+        Err(error @ ApplyError::Refused { .. }) => {
+            let why = error.to_string();
+            settle(&engine, id, WriteOutcome::NotDone(why.clone()), Activated::Misconfigured(why)).await
+        }
+        Err(error @ ApplyError::Unavailable(_)) => {
             tracing::error!(login = %enrolment.profile.login, %error, "failed to activate");
             settle(&engine, id, WriteOutcome::NotDone(error.to_string()), Activated::Unavailable).await
         }
@@ -107,15 +117,40 @@ async fn resolved(engine: &Engine, id: PersonId) -> bool {
             return false;
         }
     };
-    if engine.directory().standing(&entry) == Standing::Active {
-        let event = Event::Recovered(Recovery::Active(Some(entry.stamp)));
-        return act(engine, id, event).await.is_ok();
+    match engine.directory().standing(&entry) {
+        Standing::Active => {
+            let event = Event::Recovered(Recovery::Active(Some(entry.stamp)));
+            return act(engine, id, event).await.is_ok();
+        }
+        Standing::Provisional => {}
+        // Locked or otherwise changed by somebody else: our write, if any, will be refused.
+        Standing::Locked | Standing::Unknown => {
+            let known = act(engine, id, Event::Recovered(Recovery::NotDone)).await.is_ok();
+            look_again(engine, id).await;
+            return known;
+        }
     }
-    let changed = entry.first("pwdChangedTime");
-    if changed.is_some() && changed != attempt.password_changed.as_deref() {
-        return finish(engine, id, &entry, &dossier.enrolment).await;
+    if engine.directory().password_write() == PasswordWrite::Extended {
+        if ours(&entry, attempt) {
+            return finish(engine, id, &entry, &dossier.enrolment).await;
+        }
+        // RFC 3062 has no assertion: a write that is still on its way could overwrite the password of the next try.
+        let timeout = engine.settings().directory.timeouts.operation * 4;
+        let age = clock::now().duration_since(attempt.at);
+        if Duration::try_from(age).is_ok_and(|age| age < timeout) {
+            return false;
+        }
     }
     act(engine, id, Event::Recovered(Recovery::NotDone)).await.is_ok()
+}
+
+/// Whether the password was changed by our own first operation, and not by the help desk or long after.
+fn ours(entry: &Entry, attempt: &Attempt) -> bool {
+    let changed =
+        entry.first("pwdChangedTime").filter(|now| Some(*now) != attempt.password_changed.as_deref());
+    let at = changed.and_then(|text| jiff::fmt::strtime::parse("%Y%m%d%H%M%S", text.get(..14)?).ok());
+    let at = at.and_then(|parsed| parsed.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    at.is_some_and(|at| at.timestamp().duration_since(attempt.at).abs() < SAME_WRITE)
 }
 
 /// The password is ours already (two operations were needed): the rest, from the stored choices.
@@ -124,8 +159,9 @@ async fn finish(engine: &Engine, id: PersonId, entry: &Entry, enrolment: &Enrolm
     let plan = match plan(&settings, entry, enrolment) {
         Ok(plan) => plan,
         Err(why) => {
+            // The password is changed already: it waits for the configuration to be mended.
             tracing::error!(login = %enrolment.profile.login, %why, "failed to compute what activation writes");
-            return act(engine, id, Event::Written(WriteOutcome::NotDone(why))).await.is_ok();
+            return false;
         }
     };
     match engine.directory().finish(&plan).await {
@@ -161,7 +197,7 @@ pub async fn read_sighting(engine: &Engine, id: PersonId) -> Result<Event, Direc
     })
 }
 
-async fn settle(engine: &Engine, id: PersonId, outcome: WriteOutcome, told: Activated) -> Activated {
+async fn settle(engine: &Arc<Engine>, id: PersonId, outcome: WriteOutcome, told: Activated) -> Activated {
     match settle_event(engine, id, Event::Written(outcome)).await {
         Ok(_) => told,
         Err(failure) => Activated::Failed(failure),
@@ -169,8 +205,8 @@ async fn settle(engine: &Engine, id: PersonId, outcome: WriteOutcome, told: Acti
 }
 
 /// The directory has answered: the outcome must be kept, whatever the store does meanwhile. If it cannot be, the
-/// entry will say it at the next start.
-async fn settle_event(engine: &Engine, id: PersonId, event: Event) -> Result<Acted, Failure> {
+/// entry says it, as after a crash.
+async fn settle_event(engine: &Arc<Engine>, id: PersonId, event: Event) -> Result<Acted, Failure> {
     for _ in 0..20 {
         match act(engine, id, event.clone()).await {
             Err(Failure::Store(_) | Failure::Contended) => {
@@ -179,7 +215,11 @@ async fn settle_event(engine: &Engine, id: PersonId, event: Event) -> Result<Act
             settled => return settled,
         }
     }
-    act(engine, id, event).await
+    let last = act(engine, id, event).await;
+    if last.is_err() {
+        tokio::spawn(resolve(engine.clone(), id));
+    }
+    last
 }
 
 fn done(acted: Result<Acted, Failure>) -> Activated {
@@ -196,8 +236,8 @@ async fn act(engine: &Engine, id: PersonId, event: Event) -> Result<Acted, Failu
 /// What to write for what this person chose.
 pub fn plan(settings: &Settings, entry: &Entry, enrolment: &Enrolment) -> Result<Plan, String> {
     let answers = enrolment.answers().ok_or("there are no answers yet")?;
-    let mailbox = enrolment.population(&settings.policy).is_some_and(|people| people.mailbox);
-    let chosen = chosen(settings, &enrolment.profile.login, answers, mailbox)?;
+    let people = enrolment.population(&settings.policy).ok_or("the person's population is not configured")?;
+    let chosen = chosen(settings, &enrolment.profile.login, answers, people.mailbox)?;
     settings.mapping.plan(entry, &chosen).map_err(|error| error.to_string())
 }
 
@@ -233,7 +273,14 @@ fn rule(fault: &Refused) -> PasswordFault {
 }
 
 /// At start: every enrolment that was being written when the daemon stopped.
-pub fn resume(engine: &Arc<Engine>) -> Result<(), Failure> {
+pub async fn resume(engine: Arc<Engine>) {
+    while let Err(failure) = resume_all(&engine) {
+        tracing::error!(%failure, "failed to look for activations that were interrupted; it is tried again");
+        tokio::time::sleep(LOOKS.1).await;
+    }
+}
+
+fn resume_all(engine: &Arc<Engine>) -> Result<(), Failure> {
     let mut from = b"i".to_vec();
     loop {
         let page = engine.store.scan(&from, b"j", 256)?;

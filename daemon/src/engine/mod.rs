@@ -5,10 +5,14 @@
 //! what was committed, and their outcomes come in here again.
 
 mod activation;
+mod doubt;
 pub mod keys;
 pub mod limits;
 pub mod outbox;
 mod people;
+mod tanks;
+#[cfg(test)]
+pub mod trial;
 mod watching;
 
 pub use activation::{Activated, activate, attempt, look_again, resume};
@@ -23,9 +27,10 @@ use crate::service::{chance, clock};
 use crate::store::{Check, Commit, Outcome, Store, StoreError, Write};
 use keys::Keys;
 use limits::Counted;
-use parvis_enrolment::{Answer, Effect, Enrolment, Event, Moment, PersonId, Refusal, decide};
+use parvis_enrolment::{Answer, Effect, Enrolment, Event, Fact, Moment, PersonId, Refusal, decide};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tanks::Tanks;
 use tokio::sync::{Notify, watch};
 
 /// How often a commit is tried again when somebody else was faster.
@@ -38,6 +43,7 @@ pub struct Engine {
     settings: RwLock<Arc<Settings>>,
     directory: RwLock<Directory>,
     waiting: Mutex<HashMap<PersonId, watch::Sender<u64>>>,
+    tanks: Tanks,
     /// Rung when a mail was put into the outbox.
     pub mail: Notify,
 }
@@ -65,6 +71,8 @@ pub struct Ask {
     /// In this order; where one is refused, those before it stand.
     pub events: Vec<Event>,
     pub by: Actor,
+    /// The language of the page, for the mails that follow.
+    pub locale: Option<String>,
     /// What this attempt counts towards.
     pub counted: Vec<Counted>,
     /// Written with it: the outbox entry that an outcome settles.
@@ -80,7 +88,7 @@ pub struct Acted {
 impl Ask {
     /// Something that is not counted.
     pub fn new(person: PersonId, by: Actor, event: Event) -> Self {
-        Self { person, events: vec![event], by, counted: Vec::new(), extra: Vec::new() }
+        Self { person, events: vec![event], by, locale: None, counted: Vec::new(), extra: Vec::new() }
     }
 }
 
@@ -92,6 +100,7 @@ impl Engine {
             settings: RwLock::new(settings),
             directory: RwLock::new(directory),
             waiting: Mutex::default(),
+            tanks: Tanks::default(),
             mail: Notify::new(),
         }
     }
@@ -120,6 +129,7 @@ impl Engine {
     /// Load, decide, commit: again and again until nobody else was faster.
     pub async fn act(&self, ask: Ask) -> Result<Acted, Failure> {
         let settings = self.settings();
+        let mut attempt = self.tanks.attempt(self.store.as_ref(), &ask.counted, clock::now())?;
         for _ in 0..TRIES {
             let now = clock::now();
             let held = self.store.get(&key::dossier(ask.person))?;
@@ -128,17 +138,15 @@ impl Engine {
                 Some(held) => Dossier::decode(ask.person, &held.value)?,
                 None => Dossier::unseen(ask.person, chance::id(), now),
             };
-            let counts = self.counts(&ask.counted, now)?;
-            let mut draft = Draft::new(before, ask.by.clone(), now);
-            let decided = draft.run(&ask.events, &settings, counts.wait);
-            let mut commit = draft.commit(version, &ask.extra);
-            if !commit.writes.is_empty() || decided.is_err() {
-                commit.checks.extend(counts.checks);
-                commit.writes.extend(counts.writes);
-            }
+            let mut draft = Draft::new(before, ask.by.clone(), ask.locale.clone(), now);
+            let decided = draft.run(&ask.events, &settings, attempt.wait());
+            let commit = draft.commit(version, &ask.extra);
             let mailed = draft.mails;
-            if !commit.writes.is_empty() && self.store.commit(commit).await? == Outcome::Conflict {
-                continue;
+            // A request that changes nothing and is not refused is no attempt: it is given back.
+            if !commit.writes.is_empty() || (decided.is_err() && attempt.counts()) {
+                if attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
+                    continue;
+                }
             }
             if mailed {
                 self.mail.notify_one();
@@ -166,47 +174,20 @@ impl Engine {
         }
     }
 
+    /// How long to wait where one of these limits is reached already. Nothing is counted.
+    pub fn exhausted(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Failure> {
+        let attempt = self.tanks.attempt(self.store.as_ref(), counted, clock::now())?;
+        Ok(attempt.wait())
+    }
+
     /// Counts an attempt that is about no enrolment (an unknown login, a forged link); how long to wait if too many.
     pub async fn count(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Failure> {
-        for _ in 0..TRIES {
-            let counts = self.counts(counted, clock::now())?;
-            if counts.wait.is_some() || counts.writes.is_empty() {
-                return Ok(counts.wait);
-            }
-            let commit = Commit { checks: counts.checks, writes: counts.writes, records: Vec::new() };
-            if self.store.commit(commit).await? != Outcome::Conflict {
-                return Ok(None);
-            }
+        let mut attempt = self.tanks.attempt(self.store.as_ref(), counted, clock::now())?;
+        if attempt.counts() {
+            attempt.commit(self.store.as_ref(), Commit::default()).await?;
         }
-        Err(Failure::Contended)
+        Ok(attempt.wait())
     }
-
-    fn counts(&self, counted: &[Counted], now: jiff::Timestamp) -> Result<Counts, StoreError> {
-        let mut counts = Counts::default();
-        for one in counted {
-            let held = self.store.get(&one.key)?;
-            counts
-                .checks
-                .push(Check { key: one.key.clone(), expect: held.as_ref().map(|held| held.version) });
-            match limits::attempt(held.as_ref().map(|held| held.value.as_slice()), one.rate, now) {
-                Ok(value) => counts.writes.push(Write::Put { key: one.key.clone(), value: value.to_vec() }),
-                Err(wait) => counts.wait = Some(counts.wait.map_or(wait, |before| before.max(wait))),
-            }
-        }
-        if counts.wait.is_some() {
-            counts.checks.clear();
-            counts.writes.clear();
-        }
-        Ok(counts)
-    }
-}
-
-/// What the limits say of an attempt, and what to write if it is made.
-#[derive(Default)]
-struct Counts {
-    checks: Vec<Check>,
-    writes: Vec<Write>,
-    wait: Option<jiff::SignedDuration>,
 }
 
 /// A change in the making: the dossier before and after, and what goes with it.
@@ -214,6 +195,7 @@ struct Draft {
     before: Dossier,
     dossier: Dossier,
     by: Actor,
+    locale: Option<String>,
     now: jiff::Timestamp,
     records: Vec<Vec<u8>>,
     writes: Vec<Write>,
@@ -221,9 +203,9 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(before: Dossier, by: Actor, now: jiff::Timestamp) -> Self {
+    fn new(before: Dossier, by: Actor, locale: Option<String>, now: jiff::Timestamp) -> Self {
         let dossier = before.clone();
-        Self { before, dossier, by, now, records: Vec::new(), writes: Vec::new(), mails: false }
+        Self { before, dossier, by, locale, now, records: Vec::new(), writes: Vec::new(), mails: false }
     }
 
     /// Lets the rules decide on one event after the other, until one is refused.
@@ -251,27 +233,47 @@ impl Draft {
         match effect {
             Effect::Mail(order) => {
                 self.mails = true;
-                self.writes.push(outbox::put(&outbox::Waiting::new(person, order, self.now), self.now));
+                self.writes.push(outbox::put(
+                    &outbox::Waiting::new(person, order, self.locale.clone(), self.now),
+                    self.now,
+                ));
             }
             Effect::Record(fact) => {
-                let salt = self.dossier.salt;
-                let kept = self.dossier.keep(fact, self.by.clone(), self.now);
-                let record = audit::Record {
-                    at: self.now,
-                    subject: audit::subject(salt, person),
-                    n: kept.n,
-                    digest: audit::digest(salt, &audit::fact_text(&kept)),
-                    what: kept.fact.what,
-                };
-                self.records.push(record.encode());
+                if fact.what == "drift" {
+                    let login = &self.dossier.enrolment.profile.login;
+                    tracing::warn!(%login, "this person's entry was rolled back: provisional, and older than the activation");
+                }
+                self.record(fact);
             }
         }
+    }
+
+    /// A fact in the dossier, and its digest in the chain.
+    fn record(&mut self, fact: Fact) {
+        let (person, salt) = (self.dossier.enrolment.person, self.dossier.salt);
+        let kept = self.dossier.keep(fact, self.by.clone(), self.now);
+        let record = audit::Record {
+            at: self.now,
+            subject: audit::subject(salt, person),
+            n: kept.n,
+            digest: audit::digest(salt, &audit::fact_text(&kept)),
+            what: kept.fact.what,
+        };
+        self.records.push(record.encode());
     }
 
     /// Everything in one commit; nothing to write where nothing changed.
     fn commit(&mut self, version: Option<crate::store::Version>, extra: &[Write]) -> Commit {
         let person = self.dossier.enrolment.person;
+        if let Some(trimmed) = self.dossier.trim() {
+            self.record(trimmed);
+        }
         let mut writes = std::mem::take(&mut self.writes);
+        if self.before.next == 0 && self.dossier.next > 0 {
+            // The first record under this salt: from here on the audit can be led back to the person.
+            let subject = audit::subject(self.dossier.salt, person);
+            writes.push(Write::Put { key: key::subject(subject), value: person.0.to_vec() });
+        }
         if self.dossier != self.before {
             writes.push(Write::Put { key: key::dossier(person), value: self.dossier.encode() });
             let (was, is) = (self.before.enrolment.open(), self.dossier.enrolment.open());

@@ -2,7 +2,7 @@
 
 use crate::dossier::key;
 use crate::store::{Store, StoreError, Write};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::{Id, MailOrder, PersonId};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ pub struct Waiting {
     pub person: PersonId,
     /// What to send.
     pub order: MailOrder,
+    /// The language of the page on which it was ordered, for people whose own is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
     /// When it was ordered: the message's Date.
     pub ordered: Timestamp,
     /// How often it was tried.
@@ -32,8 +35,8 @@ pub struct Due {
 
 impl Waiting {
     /// A mail that was just ordered.
-    pub fn new(person: PersonId, order: MailOrder, now: Timestamp) -> Self {
-        Self { person, order, ordered: now, tries: 0 }
+    pub fn new(person: PersonId, order: MailOrder, locale: Option<String>, now: Timestamp) -> Self {
+        Self { person, order, locale, ordered: now, tries: 0 }
     }
 }
 
@@ -55,6 +58,36 @@ pub fn first(store: &dyn Store, limit: usize) -> Result<Vec<Due>, StoreError> {
     Ok(found.into_iter().filter_map(|(key, held)| read(key, &held.value)).collect())
 }
 
+/// The mails to send now, and when the next will be due. Whatever is due later than `farthest` from now was put in
+/// under a clock that went ahead, and is due; what cannot be read takes nobody's place.
+pub fn due(
+    store: &dyn Store,
+    now: Timestamp,
+    farthest: SignedDuration,
+    limit: usize,
+) -> Result<(Vec<Due>, Option<Timestamp>), StoreError> {
+    let bound =
+        |after: SignedDuration| key::mail(now.checked_add(after).unwrap_or(Timestamp::MAX), Id([0; 16]));
+    // Keys count milliseconds: what is due in this one is due.
+    let (later, beyond) = (bound(SignedDuration::from_millis(1)), bound(farthest));
+    let mut ready = readable(store, b"o", &later, limit)?;
+    ready.extend(readable(store, &beyond, b"p", limit)?);
+    let next = readable(store, &later, &beyond, 1)?;
+    Ok((ready, next.first().map(|due| due.at)))
+}
+
+fn readable(store: &dyn Store, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Due>, StoreError> {
+    let (mut found, mut from) = (Vec::new(), from.to_vec());
+    while found.len() < limit {
+        let page = store.scan(&from, until, limit)?;
+        let Some((last, _)) = page.last() else { break };
+        from = last.iter().copied().chain([0]).collect();
+        found.extend(page.into_iter().filter_map(|(key, held)| read(key, &held.value)));
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
 fn read(key: Vec<u8>, value: &[u8]) -> Option<Due> {
     let millis = u64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
     let at = Timestamp::from_millisecond(i64::try_from(millis).ok()?).ok()?;
@@ -65,4 +98,62 @@ fn read(key: Vec<u8>, value: &[u8]) -> Option<Due> {
 /// The part before the @ of the Message-ID: the same for every try of one mail.
 pub fn message_id(mail: Id) -> String {
     format!("parvis.{mail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Chain;
+    use crate::engine::keys::Keys;
+    use crate::store::{Commit, memory};
+    use parvis_enrolment::MailKind;
+    use std::sync::Arc;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn waiting(number: u8) -> Waiting {
+        let order = MailOrder {
+            mail: Id([number; 16]),
+            kind: MailKind::Link,
+            to: "a@b.example".to_owned(),
+            link: None,
+            deadline: at(3600),
+        };
+        Waiting::new(Id([0; 16]), order, at(0))
+    }
+
+    /// Which of these mails, named by a number and due at these seconds, are due at second 0; and when the next is.
+    async fn check(mails: &[(u8, i64)], broken: usize, expected: (&[u8], Option<i64>)) {
+        let keys = Keys::derive(&secrecy::SecretString::from("0123456789abcdef0123456789abcdef"));
+        let store = memory(Arc::new(Chain::new(keys.audit())));
+        let mut writes: Vec<Write> = mails.iter().map(|(name, due)| put(&waiting(*name), at(*due))).collect();
+        writes.extend((0..broken).map(|number| Write::Put {
+            key: key::mail(at(-9999), Id([u8::try_from(number).unwrap(); 16])),
+            value: b"{".to_vec(),
+        }));
+        store.commit(Commit { writes, ..Commit::default() }).await.unwrap();
+        let (found, next) = due(store.as_ref(), at(0), SignedDuration::from_secs(100), 4).unwrap();
+        let found: Vec<u8> = found.iter().map(|due| due.waiting.order.mail.0[0]).collect();
+        assert_eq!((found.as_slice(), next), (expected.0, expected.1.map(at)));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_found_and_what_comes_next() {
+        check(&[], 0, (&[], None)).await;
+        check(&[(1, -5), (2, 0), (3, 7), (4, 9)], 0, (&[1, 2], Some(7))).await;
+    }
+
+    #[tokio::test]
+    async fn a_mail_put_in_while_the_clock_was_ahead_does_not_wait_for_that_day() {
+        check(&[(1, 50), (2, 86_400)], 0, (&[2], Some(50))).await;
+        // However many wait in order before it.
+        check(&[(1, 10), (2, 11), (3, 12), (4, 13), (5, 14), (6, 86_400)], 0, (&[6], Some(10))).await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_takes_nobodys_place() {
+        check(&[(1, -5), (2, 7)], 9, (&[1], Some(7))).await;
+    }
 }

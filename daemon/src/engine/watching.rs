@@ -1,100 +1,183 @@
 //! Following the watch: what the directory says becomes events, and the place in its history is kept.
 
 use super::activation::read_sighting;
+use super::doubt::{BELIEVED, Doubt, believed};
 use super::people::{person, sighting};
 use super::{Ask, Engine, Failure};
-use crate::directory::{EntryUuid, Sighting, watch};
+use crate::directory::{DirectoryError, EntryUuid, Sighting, watch};
 use crate::dossier::{Actor, key};
 use crate::service::health::{Board, State};
 use crate::service::outside;
-use crate::store::{Commit, Write};
+use crate::store::{Commit, StoreError, Write};
 use parvis_enrolment::{Event, Id, PersonId, Stage};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How many sightings may wait.
 const WAITING: usize = 64;
-/// More people than this, and more than half of those who are open, gone at once: the directory is not believed.
-const FEW: usize = 20;
+/// How often an entry is asked for that the directory refuses to show.
+const REFUSALS: u32 = 3;
+/// What a refresh said and was not believed is looked at again after this, by a whole refresh.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// So is what could not be taken in.
+const MISSED: Duration = Duration::from_secs(3600);
+
+/// Follows the directory.
+struct Follower {
+    engine: Arc<Engine>,
+    board: Arc<Board>,
+    doubt: Option<Doubt>,
+    /// When to begin with a whole refresh; until then no place in the directory's history is kept.
+    again: Option<Instant>,
+}
 
 /// Watches the directory for as long as the daemon lives, and takes in what it says.
 pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
-    let cookie = engine.store.get(&key::own("cookie")).ok().flatten().map(|held| held.value);
-    let (sink, mut sightings) = mpsc::channel(WAITING);
-    let prepared = match engine.settings().directory.clone().prepare() {
-        Ok(prepared) => prepared,
-        Err(_) => return,
-    };
-    let watching = tokio::spawn(watch(prepared, outside(), cookie, sink));
-    while let Some(sighting) = sightings.recv().await {
-        take(&engine, &board, sighting).await;
+    let mut follower = Follower { engine, board, doubt: None, again: None };
+    let mut cookie = follower.engine.store.get(&key::own("cookie")).ok().flatten().map(|held| held.value);
+    loop {
+        let prepared = match follower.engine.settings().directory.clone().prepare() {
+            Ok(prepared) => prepared,
+            Err(faults) => return tracing::error!(?faults, "the directory's settings cannot be used"),
+        };
+        let (sink, mut sightings) = mpsc::channel(WAITING);
+        let watching = tokio::spawn(watch(prepared, outside(), cookie.take(), sink));
+        follower.listen(&mut sightings).await;
+        watching.abort();
     }
-    watching.abort();
 }
 
-async fn take(engine: &Arc<Engine>, board: &Board, seen: Sighting) {
-    match seen {
-        Sighting::Entry(entry) => {
-            let settings = engine.settings();
-            let event = Event::Sighted(sighting(&settings, &engine.directory(), &entry, false));
-            see(engine, person(&entry), event).await;
-        }
-        Sighting::Left(uuid) => read_and_see(engine, Id(uuid.0)).await,
-        Sighting::Refreshed { complete, cookie } => {
-            board.set("watch", State::Working, "following the directory");
-            let whole = match complete {
-                Some(complete) => absent(engine, board, &complete).await,
-                None => true,
+impl Follower {
+    /// Until it is time for a whole refresh.
+    async fn listen(&mut self, sightings: &mut mpsc::Receiver<Sighting>) {
+        loop {
+            let again = self.again;
+            let time = async {
+                match again {
+                    Some(again) => tokio::time::sleep_until(again).await,
+                    None => std::future::pending().await,
+                }
             };
-            if let (true, Some(cookie)) = (whole, cookie) {
-                keep(engine, cookie).await;
+            tokio::select! {
+                biased;
+                () = time => return self.again = None,
+                sighting = sightings.recv() => match sighting {
+                    Some(sighting) => self.take(sighting).await,
+                    // The watch has ended, which it never does by itself: from the beginning, after a while.
+                    None => {
+                        self.board.set("watch", State::Degraded, "the watch broke off and begins again");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        return;
+                    }
+                },
             }
         }
-        Sighting::Cookie(cookie) => keep(engine, cookie).await,
-        Sighting::Down { why } => board.set("watch", State::Degraded, &why),
+    }
+
+    async fn take(&mut self, seen: Sighting) {
+        match seen {
+            Sighting::Entry(entry) => {
+                let settings = self.engine.settings();
+                let event = Event::Sighted(sighting(&settings, &self.engine.directory(), &entry, false));
+                see(&self.engine, person(&entry), event).await;
+            }
+            Sighting::Left(uuid) => {
+                if !read_and_see(&self.engine, Id(uuid.0)).await {
+                    self.look_again(MISSED);
+                }
+            }
+            Sighting::Refreshed { complete, cookie } => {
+                if let Some(complete) = complete {
+                    self.absent(&complete).await;
+                }
+                if self.doubt.is_none() {
+                    self.board.set("watch", State::Working, "following the directory");
+                }
+                self.keep(cookie).await;
+            }
+            Sighting::Cookie(cookie) => self.keep(Some(cookie)).await,
+            Sighting::Down { why } => self.board.set("watch", State::Degraded, &why),
+        }
+    }
+
+    /// Whoever is open here and was not named by a whole refresh: read, then believed.
+    async fn absent(&mut self, complete: &HashSet<EntryUuid>) {
+        let Ok(open) = open(&self.engine) else { return self.look_again(LOOK_AGAIN) };
+        let gone = open.iter().copied().filter(|id| !complete.contains(&EntryUuid(id.0))).collect();
+        let (missing, doubted) = (HashSet::len(&gone), self.doubt.is_some());
+        let Some(gone) = believed(&mut self.doubt, gone, open.len(), Instant::now()) else {
+            let why = format!(
+                "{missing} of {} open enrolments are missing from the directory at once: nothing is concluded from it. \
+                 Check that the directory that answers is whole; they are closed if it still says so {} minutes from \
+                 the first time",
+                open.len(),
+                BELIEVED.as_secs() / 60
+            );
+            self.board.set("watch", State::Degraded, &why);
+            return self.look_again(LOOK_AGAIN);
+        };
+        if doubted {
+            tracing::warn!(
+                missing = gone.len(),
+                "what the directory said before is so still, and is taken in"
+            );
+        }
+        for id in gone {
+            if !read_and_see(&self.engine, id).await {
+                self.look_again(MISSED);
+            }
+        }
+    }
+
+    fn look_again(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        self.again = Some(self.again.map_or(at, |before| before.min(at)));
+    }
+
+    /// The place in the directory's history, unless something before it was not taken in.
+    async fn keep(&self, cookie: Option<Vec<u8>>) {
+        let (None, Some(cookie)) = (self.again, cookie) else { return };
+        let write = Write::Put { key: key::own("cookie"), value: cookie };
+        let commit = Commit { writes: vec![write], ..Commit::default() };
+        if let Err(error) = self.engine.store.commit(commit).await {
+            tracing::warn!(%error, "failed to keep the place in the directory's history");
+        }
     }
 }
 
-/// Whoever is open here and was not named by a whole refresh: read, then believed. False where the refresh itself
-/// is not believed.
-async fn absent(engine: &Arc<Engine>, board: &Board, complete: &HashSet<EntryUuid>) -> bool {
-    let mut open = Vec::new();
-    let mut from = b"i".to_vec();
+/// Everybody whose enrolment is open.
+fn open(engine: &Engine) -> Result<Vec<PersonId>, StoreError> {
+    let (mut open, mut from) = (Vec::new(), b"i".to_vec());
     loop {
-        let Ok(page) = engine.store.scan(&from, b"j", 256) else { return false };
-        let Some((last, _)) = page.last() else { break };
+        let page = engine.store.scan(&from, b"j", 256)?;
+        let Some((last, _)) = page.last() else { return Ok(open) };
         from = last.iter().copied().chain([0]).collect();
         open.extend(page.iter().filter_map(|(key, _)| key::person(key)));
     }
-    let gone: Vec<PersonId> =
-        open.iter().copied().filter(|id| !complete.contains(&EntryUuid(id.0))).collect();
-    if gone.len() > FEW && gone.len() * 2 > open.len() {
-        let why = format!(
-            "{} of {} open enrolments are missing from the directory at once",
-            gone.len(),
-            open.len()
-        );
-        tracing::error!(%why, "the refresh is not believed where a read does not confirm it");
-        board.set("watch", State::Degraded, &why);
-    }
-    for id in gone {
-        read_and_see(engine, id).await;
-    }
-    true
 }
 
-/// What the watch only hinted at is read before it is believed.
-async fn read_and_see(engine: &Arc<Engine>, id: PersonId) {
+/// What the watch only hinted at is read before it is believed. False where the directory will not say.
+async fn read_and_see(engine: &Arc<Engine>, id: PersonId) -> bool {
     if !matches!(engine.dossier(id), Ok(Some(_))) {
-        return;
+        return true;
     }
     let mut wait = Duration::from_millis(100);
+    let mut refusals = 0;
     loop {
         match read_sighting(engine, id).await {
-            Ok(event) => return see(engine, id, event).await,
+            Ok(event) => {
+                see(engine, id, event).await;
+                return true;
+            }
+            Err(error @ DirectoryError::Refused { .. }) if refusals + 1 >= REFUSALS => {
+                tracing::error!(%error, person = %id, "an entry that the watch named cannot be read; the watch goes on");
+                return false;
+            }
             Err(error) => {
+                refusals += u32::from(matches!(error, DirectoryError::Refused { .. }));
                 tracing::debug!(%error, "cannot read an entry that the watch named");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(10));
@@ -114,6 +197,10 @@ async fn see(engine: &Arc<Engine>, id: PersonId, event: Event) {
         match engine.act(Ask::new(id, Actor::Directory, event.clone())).await {
             Ok(_) | Err(Failure::Refused(_)) => return,
             Err(Failure::Unreadable(error)) => return tracing::error!(%error, "failed to take in a sighting"),
+            // The same again would fail for ever, and hold back everybody after this one.
+            Err(Failure::Store(error)) if error.lasting() => {
+                return tracing::error!(%error, person = %id, "failed to take in a sighting");
+            }
             Err(failure @ (Failure::Store(_) | Failure::Contended)) => {
                 tracing::warn!(%failure, "a sighting waits");
                 tokio::time::sleep(wait).await;
@@ -130,12 +217,4 @@ async fn certain(engine: &Arc<Engine>, id: PersonId, event: Event) -> Option<Eve
         return Some(event);
     }
     read_sighting(engine, id).await.ok().or(Some(event))
-}
-
-async fn keep(engine: &Engine, cookie: Vec<u8>) {
-    let write = Write::Put { key: key::own("cookie"), value: cookie };
-    let commit = Commit { writes: vec![write], ..Commit::default() };
-    if let Err(error) = engine.store.commit(commit).await {
-        tracing::warn!(%error, "failed to keep the place in the directory's history");
-    }
 }

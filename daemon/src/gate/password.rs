@@ -62,6 +62,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         person: person(&entry),
         events: vec![Event::Sighted(seen), Event::Asked(request)],
         by: desk.actor(),
+        locale: desk.asked.clone(),
         counted,
         extra: Vec::new(),
     };
@@ -78,6 +79,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         Ok(Activated::Unavailable) => {
             Err(Trouble::Unavailable("the directory could not be written".to_owned()))
         }
+        Ok(Activated::Misconfigured(why)) => Err(Trouble::Fault(why)),
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }

@@ -167,6 +167,7 @@ impl Desk {
             person: token.person,
             events: vec![Event::Asked(request)],
             by: self.actor(),
+            locale: self.asked.clone(),
             counted: counted.to_vec(),
             extra: Vec::new(),
         };

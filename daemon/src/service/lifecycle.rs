@@ -1,7 +1,8 @@
 //! Start, signals, stop.
 
 use super::health::{Board, State};
-use super::{EXIT_CONFIG, EXIT_TEMPFAIL, clock, logging, outside, process, sockets};
+use super::tasks::{Ended, Tasks};
+use super::{EXIT_CONFIG, EXIT_SOFTWARE, EXIT_TEMPFAIL, clock, dog, logging, outside, process, sockets};
 use crate::audit::Chain;
 use crate::config::{Settings, Sources};
 use crate::directory::{Directory, DirectoryHealth};
@@ -23,9 +24,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What was begun must be done by then, after SIGTERM.
 const LAST_CALLS: Duration = Duration::from_secs(15);
+/// A store that is down for so long stays so: only the next start opens it again, with care. Calls are answered
+/// meanwhile that it cannot now.
+const STORE_DOWN: Duration = Duration::from_secs(5);
 
 /// The daemon, from start to stop.
 pub fn run(config: &Path) -> ExitCode {
@@ -37,7 +42,7 @@ pub fn run(config: &Path) -> ExitCode {
             for fault in &faults {
                 tracing::error!("{fault}");
             }
-            tracing::error!("the configuration has {} faults; `parvisctl check` says the same", faults.len());
+            tracing::error!("faults in the configuration: {}; `parvisctl check` says the same", faults.len());
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -71,6 +76,7 @@ struct Parts {
     engine: Arc<Engine>,
     board: Arc<Board>,
     gate: Arc<Gate>,
+    sockets: sockets::Sockets,
 }
 
 async fn live(sources: Sources, settings: Settings) -> ExitCode {
@@ -81,46 +87,64 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let Parts { sources, engine, board, gate, sockets } = parts;
     let stop = Arc::new(Notify::new());
-    let outbox = match post(&parts.engine.settings()) {
-        Ok(post) => Arc::new(Outbox::new(parts.engine.clone(), parts.board.clone(), post)),
+    let outbox = match post(&engine.settings()) {
+        Ok(post) => Arc::new(Outbox::new(engine.clone(), board.clone(), post)),
         Err(why) => {
             tracing::error!("{why}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    let mail = tokio::spawn(deliver(outbox.clone(), stop.clone()));
-    let background = [
-        tokio::spawn(engine::follow(parts.engine.clone(), parts.board.clone())),
-        tokio::spawn(watch_directory(parts.engine.clone(), parts.board.clone())),
-        tokio::spawn(watch_store(parts.engine.clone(), parts.board.clone())),
-        tokio::spawn(tell_systemd(parts.board.clone())),
-        tokio::spawn(dog(parts.engine.clone())),
-        tokio::spawn({
-            let sweeper = parts.gate.sweeper.clone();
-            async move { sweeper.run().await }
-        }),
-    ];
-    if let Err(error) = engine::resume(&parts.engine) {
-        tracing::error!(%error, "failed to look for activations that were interrupted");
-    }
+    let mut tasks = Tasks::default();
+    tasks.start("hook socket", serve(gate.clone(), sockets.hook, Socket::Hook));
+    tasks.start("admin socket", serve(gate.clone(), sockets.admin, Socket::Admin));
+    tasks.start("watch", engine::follow(engine.clone(), board.clone()));
+    tasks.start("directory's health", watch_directory(engine.clone(), board.clone()));
+    tasks.start("status", tell_systemd(board.clone()));
+    tasks.start("watchdog", dog::feed(engine.store.clone()));
+    let sweeper = gate.sweeper.clone();
+    tasks.start("sweep", async move { sweeper.run().await });
+    let mut mail = Tasks::default();
+    mail.start("outbox", deliver(outbox.clone(), stop.clone()));
+    tokio::spawn(engine::resume(engine.clone()));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    signals(&parts, &outbox).await;
+    let reload = || reload(&sources, &engine, &gate, &outbox);
+    let code = tokio::select! {
+        code = signals(reload) => code,
+        Ended { name, why } = tasks.first() => broken(name, &why),
+        Ended { name, why } = mail.first() => broken(name, &why),
+        why = watch_store(engine.store.as_ref(), &board) => {
+            tracing::error!(%why, "the store is down: stopping, so that the next start can open it safely");
+            ExitCode::from(EXIT_TEMPFAIL)
+        }
+    };
     notify(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
     tracing::info!("stopping");
-    background.iter().for_each(tokio::task::JoinHandle::abort);
-    let all = u32::try_from(crate::gate::CALLS).unwrap_or(u32::MAX);
-    if tokio::time::timeout(LAST_CALLS, parts.gate.under_way.acquire_many(all)).await.is_err() {
-        tracing::warn!("some calls did not end in time");
-    }
-    stop.notify_one();
-    let _ = tokio::time::timeout(LAST_CALLS, mail).await;
-    match parts.engine.store.close() {
+    finish(&gate, tasks, mail, &stop).await;
+    match engine.store.close() {
         Ok(()) => tracing::info!("stopped"),
         Err(error) => tracing::error!(%error, "failed to close the store"),
     }
-    ExitCode::SUCCESS
+    code
+}
+
+/// A part that should live as long as the daemon has ended: systemd starts all of them anew.
+fn broken(name: &str, why: &str) -> ExitCode {
+    tracing::error!(part = name, %why, "a part of the daemon has ended: stopping");
+    ExitCode::from(EXIT_SOFTWARE)
+}
+
+/// What was begun is ended: calls first, then mails.
+async fn finish(gate: &Gate, tasks: Tasks, mut mail: Tasks, stop: &Notify) {
+    drop(tasks);
+    let all = u32::try_from(crate::gate::CALLS).unwrap_or(u32::MAX);
+    if tokio::time::timeout(LAST_CALLS, gate.under_way.acquire_many(all)).await.is_err() {
+        tracing::warn!("some calls did not end in time");
+    }
+    stop.notify_one();
+    let _ = tokio::time::timeout(LAST_CALLS, mail.all()).await;
 }
 
 async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, String)> {
@@ -151,9 +175,7 @@ async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, Strin
     });
     let sockets = sockets::open(&settings.gate.hook_socket, &settings.gate.admin_socket)
         .map_err(|why| (EXIT_CONFIG, why))?;
-    tokio::spawn(serve(gate.clone(), sockets.hook, Socket::Hook));
-    tokio::spawn(serve(gate.clone(), sockets.admin, Socket::Admin));
-    Ok(Parts { sources, engine, board, gate })
+    Ok(Parts { sources, engine, board, gate, sockets })
 }
 
 fn open(path: &Path, chain: Arc<Chain>) -> Result<Arc<dyn Store>, (u8, String)> {
@@ -199,10 +221,13 @@ fn post(settings: &Settings) -> Result<Post, String> {
 }
 
 /// Waits for the signal to stop; a second one stops at once.
-async fn signals(parts: &Parts, outbox: &Outbox) {
+async fn signals(reload: impl Fn()) -> ExitCode {
     let mut signals = match Signals::new([SIGHUP, SIGTERM, SIGINT]) {
         Ok(signals) => signals,
-        Err(error) => return tracing::error!(%error, "failed to take signals"),
+        Err(error) => {
+            tracing::error!(%error, "failed to take signals");
+            return ExitCode::from(EXIT_TEMPFAIL);
+        }
     };
     while let Some(signal) = signals.next().await {
         if signal != SIGHUP {
@@ -211,20 +236,21 @@ async fn signals(parts: &Parts, outbox: &Outbox) {
                     std::process::exit(1);
                 }
             });
-            return;
+            return ExitCode::SUCCESS;
         }
-        reload(parts, outbox);
+        reload();
     }
+    ExitCode::SUCCESS
 }
 
 /// SIGHUP: the new configuration is taken whole or not at all.
-fn reload(parts: &Parts, outbox: &Outbox) {
+fn reload(sources: &Sources, engine: &Engine, gate: &Gate, outbox: &Outbox) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
-    match parts.sources.settings() {
+    match sources.settings() {
         Ok(settings) => {
-            let fixed = parts.engine.settings().fixed(&settings);
+            let fixed = engine.settings().fixed(&settings);
             if !fixed.is_empty() {
                 let keys = fixed.join(", ");
                 tracing::error!(%keys, "not reloaded: these keys take a restart (systemctl restart parvisd)");
@@ -232,8 +258,9 @@ fn reload(parts: &Parts, outbox: &Outbox) {
                 match post(&settings) {
                     Ok(post) => {
                         outbox.replace(post);
-                        parts.engine.reload(Arc::new(settings));
-                        parts.gate.peers.forget();
+                        process::descriptors(settings.gate.connections as u64 + 256);
+                        engine.reload(Arc::new(settings));
+                        gate.peers.forget();
                         tracing::info!("the configuration was reloaded");
                     }
                     Err(why) => tracing::error!(%why, "not reloaded: the configuration in force stays"),
@@ -262,12 +289,20 @@ async fn watch_directory(engine: Arc<Engine>, board: Arc<Board>) {
     }
 }
 
-async fn watch_store(engine: Arc<Engine>, board: Arc<Board>) {
+/// Says how the store is, for as long as it can be: why it is down, once it was for a while.
+async fn watch_store(store: &dyn Store, board: &Board) -> String {
+    let mut down: Option<Instant> = None;
     loop {
-        match engine.store.health() {
+        let health = store.health();
+        match &health {
             Health::Working => board.set("store", State::Working, "reads and commits work"),
             Health::Full => board.set("store", State::Degraded, "the disk is full: nothing new is accepted"),
-            Health::Down(why) => board.set("store", State::Down, &why),
+            Health::Down(why) => board.set("store", State::Down, why),
+        }
+        match health {
+            Health::Working | Health::Full => down = None,
+            Health::Down(why) if down.is_some_and(|since| since.elapsed() >= STORE_DOWN) => return why,
+            Health::Down(_) => down = down.or_else(|| Some(Instant::now())),
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -280,21 +315,64 @@ async fn tell_systemd(board: Arc<Board>) {
     }
 }
 
-/// The watchdog is fed only by proof: the runtime turns, and the store answers.
-async fn dog(engine: Arc<Engine>) {
-    let Some(period) = sd_notify::watchdog_enabled() else { return };
-    loop {
-        let store = engine.store.clone();
-        let read = tokio::task::spawn_blocking(move || store.get(&key::own("key")).is_ok());
-        if matches!(tokio::time::timeout(period / 2, read).await, Ok(Ok(true))) {
-            notify(&[NotifyState::Watchdog]);
-        }
-        tokio::time::sleep(period / 3).await;
+pub(super) fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "cannot tell systemd");
     }
 }
 
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "cannot tell systemd");
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Committing, Head, Held, Linked, StoreError};
+    use std::sync::Mutex;
+
+    /// A store that has nothing but a health, which changes at each look; the last one stays.
+    struct Patient(Mutex<Vec<Health>>);
+
+    impl Store for Patient {
+        fn get(&self, _: &[u8]) -> Result<Option<Held>, StoreError> {
+            Ok(None)
+        }
+        fn scan(&self, _: &[u8], _: &[u8], _: usize) -> Result<Vec<(Vec<u8>, Held)>, StoreError> {
+            Ok(Vec::new())
+        }
+        fn records(&self, _: u64, _: usize) -> Result<Vec<Linked>, StoreError> {
+            Ok(Vec::new())
+        }
+        fn head(&self) -> Head {
+            Head { length: 0, link: [0; 32] }
+        }
+        fn health(&self) -> Health {
+            let mut left = self.0.lock().unwrap();
+            if left.len() > 1 { left.remove(0) } else { left[0].clone() }
+        }
+        fn backup(&self, _: &mut dyn std::io::Write) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn close(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn commit(&self, _: Commit) -> Committing {
+            Box::pin(async { Err(StoreError::Full) })
+        }
+    }
+
+    /// After how many seconds of these healths, one every two seconds, the daemon gives up, within a day.
+    async fn check(healths: &[Health], expected: Option<u64>) {
+        let (store, board) = (Patient(Mutex::new(healths.to_vec())), Board::default());
+        let begun = Instant::now();
+        let given_up = tokio::time::timeout(Duration::from_secs(86_400), watch_store(&store, &board)).await;
+        assert_eq!(given_up.ok().map(|_| begun.elapsed().as_secs()), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_down_ends_the_daemon_and_a_full_disk_does_not() {
+        let down = || Health::Down("EIO".to_owned());
+        check(&[Health::Working], None).await;
+        check(&[Health::Full], None).await;
+        check(&[down()], Some(6)).await;
+        check(&[down(), down(), Health::Working, Health::Full], None).await;
+        check(&[down(), Health::Working, down()], Some(10)).await;
     }
 }

@@ -5,11 +5,13 @@
 mod arguments;
 pub mod chance;
 pub mod clock;
+mod dog;
 pub mod health;
 mod lifecycle;
-mod logging;
+pub mod logging;
 mod process;
 mod sockets;
+mod tasks;
 
 pub use arguments::Arguments;
 pub use lifecycle::run;
@@ -19,6 +21,8 @@ use std::sync::Arc;
 
 /// sysexits.h: the configuration, or a file that it names, is wrong; a restart does not help.
 pub const EXIT_CONFIG: u8 = 78;
+/// sysexits.h: a fault of the program's own.
+pub const EXIT_SOFTWARE: u8 = 70;
 /// sysexits.h: try again later.
 pub const EXIT_TEMPFAIL: u8 = 75;
 

@@ -38,6 +38,11 @@ pub(super) trait Backend: Send + Sync + 'static {
 
     /// Returns when everything applied before survives a power cut.
     fn make_durable(&self) -> Result<(), Fault>;
+
+    /// Tidies up a little, when nobody waits for the batch before any more.
+    fn tidy(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Where an engine's data is: what it takes to open it, and to open it again after the disk was full.

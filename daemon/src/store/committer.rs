@@ -22,9 +22,11 @@ use super::plan::{Plan, Planned};
 use super::view::{Shared, recover};
 use super::{Commit, Health, Linker, Outcome, StoreError};
 
-/// Commits of one group at most.
-const GROUP: usize = 256;
-/// A group takes no further commit once it weighs this much, in bytes: a batch stays within a few of sled's segments.
+/// A group takes no further commit at this many commits, writes, or bytes of them and of what they replace. sled may write
+/// over a segment two segments (1 MiB of log) after the last page was moved out of it, so a batch should be
+/// synced before it makes that much; a write makes some 5 KiB.
+const GROUP: usize = 64;
+const GROUP_WRITES: usize = 128;
 const GROUP_BYTES: usize = 256 * 1024;
 /// How often a full disk is looked at again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -100,6 +102,7 @@ impl<P: Place> Committer<P> {
                 Ok(Job::Commit(first)) => {
                     let (group, close) = self.gather(first);
                     self.serve(group);
+                    self.tidy();
                     if let Some(reply) = close {
                         return self.end(&reply);
                     }
@@ -119,12 +122,13 @@ impl<P: Place> Committer<P> {
 
     /// Takes along what waits already.
     fn gather(&self, first: Waiting) -> (Vec<Waiting>, Option<SyncSender<Result<(), StoreError>>>) {
-        let mut weight = first.commit.weight();
+        let (mut weight, mut writes) = (first.commit.weight(), first.commit.writes.len());
         let mut group = vec![first];
-        while group.len() < GROUP && weight < GROUP_BYTES {
+        while group.len() < GROUP && writes < GROUP_WRITES && weight < GROUP_BYTES {
             match self.jobs.try_recv() {
                 Ok(Job::Commit(next)) => {
                     weight += next.commit.weight();
+                    writes += next.commit.writes.len();
                     group.push(next);
                 }
                 Ok(Job::Close(reply)) => return (group, Some(reply)),
@@ -154,6 +158,21 @@ impl<P: Place> Committer<P> {
                     }
                 }
             }
+        }
+    }
+
+    /// Lets the engine tidy up, now that all are answered.
+    fn tidy(&self) {
+        let backend = {
+            let view = self.shared.read();
+            view.backend.clone().filter(|_| view.health == Health::Working)
+        };
+        let Some(backend) = backend else { return };
+        match catch_unwind(AssertUnwindSafe(|| backend.tidy())) {
+            // A full disk shows again at the next commit, which can be refused.
+            Ok(Ok(()) | Err(Fault::Full(_))) => {}
+            Ok(Err(Fault::Broken(why))) => drop(self.broken::<()>(&why)),
+            Err(panic) => drop(self.broken::<()>(&format!("it panicked: {}", said(&*panic)))),
         }
     }
 

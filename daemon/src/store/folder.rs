@@ -158,8 +158,8 @@ fn check_damage(damage: impl Fn(&Path)) {
 }
 
 fn snap(sled: &Path) -> PathBuf {
-    let found = fs::read_dir(sled).unwrap().map(|entry| entry.unwrap().path());
-    found.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("snap.")).next().unwrap()
+    let mut found = fs::read_dir(sled).unwrap().map(|entry| entry.unwrap().path());
+    found.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("snap.")).unwrap()
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn values_at_every_limit_stay_within_sleds_messages() {
         let key = |n: u32| {
             [&vec![b'k'; super::MAX_KEY - 8][..], &n.to_be_bytes(), &(n ^ group).to_be_bytes()].concat()
         };
-        let made = (0..70).map(|n| put(&key(n * 131_071 ^ group * 524_287), &[7; 4096])).collect();
+        let made = (0..70).map(|n| put(&key((n * 131_071) ^ (group * 524_287)), &[7; 4096])).collect();
         commit(&*store, writes(made));
     }
     for n in 0..40_u8 {

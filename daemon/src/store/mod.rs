@@ -130,7 +130,8 @@ pub struct Linked {
 pub enum Health {
     /// Reads and commits work.
     Working,
-    /// The disk is full: reads work, commits are refused until there is room, and are tried again by themselves.
+    /// The disk is full: commits are refused until there is room, which is looked for again and again. Reads work, but for
+    /// the moment in which the engine is opened anew ([`StoreError::Unavailable`]).
     Full,
     /// Closed, or broken beyond what a retry can mend; the text is for the sysadmin.
     Down(String),
@@ -163,6 +164,16 @@ pub enum StoreError {
     Damaged(String),
 }
 
+impl StoreError {
+    /// Whether trying the same again cannot help.
+    pub fn lasting(&self) -> bool {
+        match self {
+            Self::Full | Self::Unavailable(_) => false,
+            Self::TooLarge { .. } | Self::BadKey(_) | Self::Damaged(_) => true,
+        }
+    }
+}
+
 /// The longest key, in bytes: 257 of them must fit one of sled's index pages, which it writes as one message of under
 /// 128 KiB (larger ones go to files that it neither syncs nor frees).
 pub const MAX_KEY: usize = 448;
@@ -181,7 +192,8 @@ pub trait Store: Send + Sync + 'static {
     /// The value of a key, as of the last durable commit or later.
     fn get(&self, key: &[u8]) -> Result<Option<Held>, StoreError>;
 
-    /// At most `limit` keys with their values, in order, from `from` (included) to `until` (excluded).
+    /// At most `limit` keys with their values, in order, from `from` (included) to `until` (excluded). Each stretch of 256
+    /// is of one moment; between them commits may come in.
     fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Held)>, StoreError>;
 
     /// At most `limit` records of the node's chain, from number `from` on.
@@ -193,12 +205,14 @@ pub trait Store: Send + Sync + 'static {
     /// What the store can do now.
     fn health(&self) -> Health;
 
-    /// Writes everything to `out`, as of one moment, while the store goes on working.
+    /// Writes everything to `out`, as of one moment, while the store goes on working. One at a time
+    /// ([`std::io::ErrorKind::ResourceBusy`]); it fails when over 16 MiB of values change while it is written.
     fn backup(&self, out: &mut dyn std::io::Write) -> std::io::Result<()>;
 
-    /// Flushes, marks the clean stop and refuses everything from then on.
+    /// Carries out what was sent before, marks the clean stop and refuses everything from then on. It waits for the disk.
     fn close(&self) -> Result<(), StoreError>;
 
-    /// Carries the commit out. When the answer is [`Outcome::Committed`], it is on the disk.
+    /// Carries the commit out. When the answer is [`Outcome::Committed`], it is on the disk. It is sent at the call, and is
+    /// carried out even if the future is dropped. Never waits for a full queue: that is [`StoreError::Unavailable`].
     fn commit(&self, commit: Commit) -> Committing;
 }

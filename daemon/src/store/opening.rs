@@ -12,6 +12,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -259,7 +260,12 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder if it is absent, and locks it. The lock is on the folder itself: no file is made for it.
     pub(super) fn lock(dir: &Path) -> Result<Self, OpenError> {
-        fs::create_dir_all(dir).map_err(|source| failed("make", dir, source))?;
+        if !dir.exists() {
+            fs::create_dir_all(dir).map_err(|source| failed("make", dir, source))?;
+            // What is in it is about people: nobody else's business, whatever the umask.
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+                .map_err(|source| failed("protect", dir, source))?;
+        }
         let lock = File::open(dir).map_err(|source| failed("open", dir, source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { dir: dir.to_path_buf(), _lock: lock }),

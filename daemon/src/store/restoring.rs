@@ -128,9 +128,9 @@ fn build(building: &Path, backup: &mut dyn Read) -> Result<RestoreSummary, Broke
         let sum = lines.sum.clone();
         let line = lines.next()?;
         if line.starts_with(b"{\"key\"") {
-            builder.key(lines.read(&line)?).map_err(|error| lines.wrong_or(error))?;
+            builder.key(&lines.read(&line)?).map_err(|error| lines.wrong_or(error))?;
         } else if line.starts_with(b"{\"record\"") {
-            builder.record(lines.read(&line)?).map_err(|error| lines.wrong_or(error))?;
+            builder.record(&lines.read(&line)?).map_err(|error| lines.wrong_or(error))?;
         } else {
             let last: Last = lines.read(&line)?;
             if last.lines != lines.count - 1 || last.sha256 != hex(sum) {
@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn key(&mut self, line: KeyLine) -> Result<(), Broken> {
+    fn key(&mut self, line: &KeyLine) -> Result<(), Broken> {
         let (key, value) = (unbase64(&line.key)?, unbase64(&line.value)?);
         if key <= self.last || key.first() == Some(&OWN) || key.len() > MAX_KEY || value.len() > MAX_VALUE {
             return Err(Broken::Line("a key that cannot be".into()));
@@ -190,7 +190,7 @@ impl<'a> Builder<'a> {
         self.apply_at(BATCH)
     }
 
-    fn record(&mut self, line: RecordLine) -> Result<(), Broken> {
+    fn record(&mut self, line: &RecordLine) -> Result<(), Broken> {
         let (body, link) = (unbase64(&line.body)?, unbase64(&line.link)?);
         let link = link.try_into().map_err(|_| Broken::Line("a link of a wrong length".into()))?;
         if line.record != self.summary.records || body.len() > MAX_RECORD {

@@ -7,9 +7,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::sled::{Config, Db, Error, IVec};
+use ::sled::{Config, Db, Error, IVec, Tree};
 use nix::fcntl::{FallocateFlags, fallocate, posix_fallocate};
 
 use super::backend::{Backend, Batch, Fault, Pair, Place};
@@ -27,6 +28,20 @@ const BALLAST_BYTES: i64 = 4 * 1024 * 1024;
 const RESERVE_BYTES: i64 = 1024 * 1024;
 /// What sled may keep of its pages in memory, in bytes. Its bookkeeping comes on top.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// A scan of this many pairs is a long one.
+const MANY: usize = 128;
+/// About the fewest pairs on one of sled's leaves.
+const LEAF_FILL: usize = 8;
+/// How often a page is asked for before sled's limit is looked at.
+const ACCESSES: usize = 64;
+/// sled moves one page out of a sparse segment each time it rewrites a page for its own reasons; with our writes that is
+/// too seldom, and its file grows to nine times what it holds. So a page of a tree of its own (the broom) is
+/// rewritten once for each so many bytes of log: with this figure the file stays below twice what it holds.
+const SWEEP_EVERY: u64 = 12 * 1024;
+/// So many writes to a page make sled rewrite it.
+const STROKES: u64 = 10;
+/// Sweeps at a time, at most: they move some 25 KiB each, and nobody should wait for long.
+const SWEEPS: u64 = 32;
 /// sled gives its lock back a little after it is dropped: how often and how long to wait for that.
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -34,6 +49,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// An open sled.
 pub(super) struct Sled {
     tree: Db,
+    broom: Tree,
+    /// Bytes of sled's log that were not answered by sweeping yet.
+    logged: AtomicU64,
     file: File,
     #[cfg(test)]
     pub(super) trusting: bool,
@@ -42,6 +60,7 @@ pub(super) struct Sled {
 impl Sled {
     /// Opens or makes the database in this folder, and makes that durable.
     pub(super) fn open(folder: &Path) -> Result<Self, Fault> {
+        forget_half_snapshots(folder)?;
         let mut tries = 0;
         let tree = loop {
             let path = folder.to_path_buf();
@@ -60,12 +79,28 @@ impl Sled {
         sync_folder(folder)?;
         let file = File::options().read(true).write(true).open(folder.join("db"))?;
         reserve(&file);
+        let broom = tree.open_tree("broom")?;
         Ok(Self {
             tree,
+            broom,
+            logged: AtomicU64::new(0),
             file,
             #[cfg(test)]
             trusting: false,
         })
+    }
+}
+
+impl Sled {
+    /// Makes sled drop from its memory what a long scan has read: it looks at its limit only when one of its 256 parts has
+    /// been asked for pages 64 times, and by then may hold hundreds of megabytes.
+    fn let_go(&self, pairs: &[Pair]) -> Result<(), Fault> {
+        for (key, _) in pairs.iter().step_by(LEAF_FILL) {
+            for _ in 0..ACCESSES {
+                self.tree.contains_key(key)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -78,11 +113,23 @@ impl Backend for Sled {
         if from >= until {
             return Ok(Vec::new());
         }
-        self.tree.range(from..until).take(limit).map(pair).collect()
+        let pairs: Vec<Pair> =
+            self.tree.range(from..until).take(limit).map(pair).collect::<Result<_, _>>()?;
+        if pairs.len() >= MANY {
+            self.let_go(&pairs)?;
+        }
+        Ok(pairs)
     }
 
     fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Pair>, Fault> {
-        self.tree.range(from..until).next_back().map(pair).transpose()
+        let found = self.tree.range(from..until).next_back().map(pair).transpose()?;
+        if let Some((key, _)) = &found {
+            // The chain is walked page by page.
+            for _ in 0..ACCESSES / LEAF_FILL {
+                self.tree.contains_key(key)?;
+            }
+        }
+        Ok(found)
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), Fault> {
@@ -97,12 +144,24 @@ impl Backend for Sled {
     }
 
     fn make_durable(&self) -> Result<(), Fault> {
-        self.tree.flush()?;
+        let logged = self.tree.flush()?;
+        self.logged.fetch_add(u64::try_from(logged).unwrap_or_default(), Ordering::Relaxed);
         #[cfg(test)]
         if self.trusting {
             return Ok(());
         }
         Ok(self.file.sync_data()?)
+    }
+
+    fn tidy(&self) -> Result<(), Fault> {
+        let due = (self.logged.load(Ordering::Relaxed) / SWEEP_EVERY).min(SWEEPS);
+        self.logged.fetch_sub(due * SWEEP_EVERY, Ordering::Relaxed);
+        for stroke in 0..due * STROKES {
+            // The same value twice would be no write.
+            self.broom.insert(b"broom", &stroke.to_be_bytes())?;
+        }
+        // What was moved must be safe before the room it left can be written over.
+        if due > SWEEPS / 4 { self.make_durable() } else { Ok(()) }
     }
 }
 
@@ -196,6 +255,23 @@ fn reserve(file: &File) {
     if let Err(error) = fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, RESERVE_BYTES) {
         tracing::debug!(%error, "no room beyond the database's end");
     }
+}
+
+/// Removes snapshots that were never finished. sled writes `snap.X.generating` at each opening and renames it when it is
+/// whole; but it takes one that a crash or a full disk has left for the newest, and refuses to open.
+fn forget_half_snapshots(folder: &Path) -> Result<(), Fault> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes sled's files durable, with their names: sled syncs neither `conf` nor a folder, and its snapshot is renamed

@@ -142,7 +142,7 @@ impl Sweeper {
             subject: audit::subject(dossier.salt, person),
             n: dossier.next,
             digest: [0; 32],
-            what: "purged".to_owned(),
+            what: audit::PURGED.to_owned(),
         };
         let commit = Commit {
             checks: vec![Check { key: key::dossier(person), expect: Some(held.version) }],
@@ -161,6 +161,7 @@ impl Sweeper {
     /// Counts of attempts that limit nobody any more.
     async fn counts(&self, dry: bool) -> Result<(), Failure> {
         let mut from = b"t".to_vec();
+        let longest = limits::longest(&self.engine.settings().rates);
         loop {
             let now = clock::now();
             let page = self.engine.store.scan(&from, b"u", PAGE)?;
@@ -169,7 +170,7 @@ impl Sweeper {
             if dry {
                 continue;
             }
-            for (key, held) in page.iter().filter(|(_, held)| limits::spent(&held.value, now)) {
+            for (key, held) in page.iter().filter(|(_, held)| limits::spent(&held.value, longest, now)) {
                 let commit = Commit {
                     checks: vec![Check { key: key.clone(), expect: Some(held.version) }],
                     writes: vec![Write::Delete { key: key.clone() }],

@@ -2,6 +2,7 @@
 
 mod outbox;
 mod post;
+mod turns;
 
 pub use outbox::{Outbox, deliver};
 pub use post::{Post, relay, sender};

@@ -3,7 +3,8 @@
 //! Nothing is taken out before its outcome is committed. A crash between the server's "250" and that commit is the only
 //! way to send a mail twice, and then it is the same message with the same Message-ID.
 
-use super::post::{Post, relay};
+use super::post::{Post, Unwritten, relay};
+use super::turns::{Turn, Turns};
 use crate::config::Settings;
 use crate::dossier::Actor;
 use crate::engine::outbox::{self, Due};
@@ -11,17 +12,19 @@ use crate::engine::{Ask, Engine, Failure};
 use crate::mail::{Connection, SendError};
 use crate::service::health::{Board, State};
 use crate::service::{chance, clock};
-use crate::store::Write;
+use crate::store::{Commit, StoreError, Write};
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::event::MailOutcome;
 use parvis_enrolment::{Event, Wanted, wanted};
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
+/// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
+const UNKEPT: Duration = Duration::from_secs(3600);
 
 /// What the senders share.
 pub struct Outbox {
@@ -30,18 +33,20 @@ pub struct Outbox {
     post: RwLock<Arc<Post>>,
     /// Kept open, with the configuration under which they were made.
     connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
-    under_way: Mutex<HashSet<Vec<u8>>>,
-    finished: Notify,
-    held_until: Mutex<Option<Timestamp>>,
+    turns: Arc<Turns>,
+    held_until: Mutex<Option<Instant>>,
 }
 
 /// What became of one try.
+#[derive(Debug, PartialEq, Eq)]
 enum Tried {
     Sent,
+    /// The address is at fault: its person is asked for another.
     Refused(String),
     Later(String),
-    /// The mail server does not answer, whatever the mail; tried again.
-    Silent(String),
+    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a message that it
+    /// does not like, a template that cannot be rendered. Tried again until its deadline.
+    Trouble(String),
     /// Nothing can be sent now, whatever the mail.
     Held(String),
 }
@@ -53,14 +58,14 @@ impl Outbox {
             board,
             post: RwLock::new(Arc::new(post)),
             connections: Mutex::default(),
-            under_way: Mutex::default(),
-            finished: Notify::new(),
+            turns: Arc::default(),
             held_until: Mutex::default(),
         }
     }
 
-    /// Other templates from now on.
+    /// Other templates from now on, and no connection that was made before.
     pub fn replace(&self, post: Post) {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
     }
 
@@ -83,7 +88,7 @@ pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
         };
         tokio::select! {
             () = outbox.engine.mail.notified() => {}
-            () = outbox.finished.notified() => {}
+            () = outbox.turns.finished.notified() => {}
             () = tokio::time::sleep(pause) => {}
             () = stop.notified() => break,
         }
@@ -93,59 +98,58 @@ pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
 }
 
 /// Starts what is due, as far as there are places; how long until the next is.
-async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration, crate::store::StoreError> {
-    let now = clock::now();
-    if let Some(until) = outbox.held(now) {
-        return Ok(until);
+async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration, StoreError> {
+    if let Some(left) = outbox.held() {
+        return Ok(left);
     }
-    let mut next = Duration::from_secs(60);
-    // Those under way stand first, and are no more than there are connections.
-    let page = outbox.engine.settings().mail.connections * 2 + 1;
-    for due in outbox::first(outbox.engine.store.as_ref(), page)? {
-        if due.at > now {
-            let wait = Duration::try_from(due.at.duration_since(now)).unwrap_or(next);
-            next = next.min(wait);
-            break;
-        }
-        if outbox.is_under_way(&due) {
-            continue;
-        }
+    let (now, mail) = (clock::now(), &outbox.engine.settings().mail);
+    let (put_off, look_again) = outbox.turns.put_off();
+    // Those under way and those put off stand first.
+    let page = mail.connections * 2 + 1 + put_off;
+    let farthest = mail.retry_longest.saturating_add(mail.retry_longest / 4);
+    let (ready, next) = outbox::due(outbox.engine.store.as_ref(), now, farthest, page)?;
+    for due in ready {
         let Ok(place) = places.clone().try_acquire_owned() else { break };
-        outbox.mark(&due);
+        let Some(turn) = outbox.turns.begin(&due.key) else { continue };
         let outbox = outbox.clone();
         tokio::spawn(async move {
-            send(&outbox, &due).await;
-            outbox.unmark(&due);
-            drop(place);
-            outbox.finished.notify_one();
+            // Dropped in the other order: the place is free when the turn's end is told.
+            let turn = turn;
+            let _place = place;
+            send(&outbox, &due, &turn).await;
         });
     }
-    Ok(next)
+    let next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+    Ok([next, look_again].into_iter().flatten().fold(Duration::from_secs(60), Duration::min))
 }
 
 /// One mail: still wanted? built, sent, its outcome committed.
-async fn send(outbox: &Outbox, due: &Due) {
+async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
     let waiting = &due.waiting;
     let now = clock::now();
     let dossier = match outbox.engine.dossier(waiting.person) {
         Ok(dossier) => dossier,
         Err(error) => {
-            return tracing::error!(%error, mail = %waiting.order.mail, "failed to look at a mail's person");
+            tracing::error!(%error, mail = %waiting.order.mail, "failed to look at a mail's person");
+            if now > waiting.order.deadline {
+                return drop_it(outbox, due, turn, "its deadline has passed").await;
+            }
+            return turn.put_off();
         }
     };
     let Some(dossier) = dossier else {
-        return drop_it(outbox, due, "its person is no longer known").await;
+        return drop_it(outbox, due, turn, "its person is no longer known").await;
     };
     match wanted(&dossier.enrolment, &waiting.order, now) {
         Wanted::Yes => {}
-        Wanted::Overtaken => return drop_it(outbox, due, "it was overtaken").await,
-        Wanted::TooLate => return drop_it(outbox, due, "its deadline has passed").await,
+        Wanted::Overtaken => return drop_it(outbox, due, turn, "it was overtaken").await,
+        Wanted::TooLate => return drop_it(outbox, due, turn, "its deadline has passed").await,
     }
     let composed = match outbox.post().compose(&outbox.engine, waiting, &dossier.enrolment) {
         Ok(composed) => composed,
-        Err(why) => {
-            tracing::error!(mail = %waiting.order.mail, %why, "failed to write a mail");
-            return settle(outbox, due, Tried::Refused(why)).await;
+        Err(unwritten) => {
+            tracing::error!(mail = %waiting.order.mail, %unwritten, "failed to write a mail");
+            return settle(outbox, due, turn, unwritten.into()).await;
         }
     };
     let tried = match outbox.connection().await {
@@ -156,24 +160,36 @@ async fn send(outbox: &Outbox, due: &Due) {
             if good {
                 outbox.give_back(settings, connection);
             }
-            result.map_or_else(tried, |_| Tried::Sent)
+            result.map_or_else(Tried::from, |_| Tried::Sent)
         }
-        Err(error) => tried(error),
+        Err(error) => error.into(),
     };
-    settle(outbox, due, tried).await;
+    settle(outbox, due, turn, tried).await;
 }
 
-fn tried(error: SendError) -> Tried {
-    match error {
-        SendError::Permanent { words, .. } => Tried::Refused(words),
-        SendError::Transient { code: None, words } => Tried::Silent(words),
-        SendError::Transient { words, .. } | SendError::MaybeSent { words } => Tried::Later(words),
-        SendError::Configuration { words, .. } => Tried::Held(words),
+impl From<SendError> for Tried {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
+            SendError::Permanent { address_fault: false, words, .. }
+            | SendError::Transient { code: None, words } => Self::Trouble(words),
+            SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
+            SendError::Configuration { words, .. } => Self::Held(words),
+        }
+    }
+}
+
+impl From<Unwritten> for Tried {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Address(_) => Self::Refused(unwritten.to_string()),
+            Unwritten::Ours(_) => Self::Trouble(unwritten.to_string()),
+        }
     }
 }
 
 /// Commits what became of a try, with the outbox entry gone or due later.
-async fn settle(outbox: &Outbox, due: &Due, tried: Tried) {
+async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
     let mail = due.waiting.order.mail;
     let gone = outbox::settle(due);
     let (outcome, extra) = match tried {
@@ -191,17 +207,17 @@ async fn settle(outbox: &Outbox, due: &Due, tried: Tried) {
             }
             later(outbox, due, why)
         }
-        Tried::Silent(why) => {
+        Tried::Trouble(why) => {
             outbox.board.set("mail", State::Degraded, &why);
             later(outbox, due, why)
         }
         Tried::Held(why) => {
             outbox.board.set("mail", State::Down, &why);
-            outbox.hold(clock::now());
+            outbox.hold();
             (None, Vec::new())
         }
     };
-    keep(outbox, due, outcome, extra).await;
+    keep(outbox, due, turn, outcome, extra).await;
 }
 
 /// The outcome to tell, once, and the mail due again.
@@ -230,35 +246,60 @@ fn again(outbox: &Outbox, due: &Due) -> Write {
     outbox::put(&waiting, at.min(too_late.max(clock::now())))
 }
 
-async fn drop_it(outbox: &Outbox, due: &Due, why: &str) {
+async fn drop_it(outbox: &Outbox, due: &Due, turn: &Turn, why: &str) {
     tracing::info!(mail = %due.waiting.order.mail, %why, "a mail is not sent");
-    keep(outbox, due, None, vec![outbox::settle(due)]).await;
+    write(outbox, due, turn, vec![outbox::settle(due)]).await;
 }
 
 /// Until the store has it: an outcome that is not kept would send the mail again.
-async fn keep(outbox: &Outbox, due: &Due, outcome: Option<MailOutcome>, extra: Vec<Write>) {
-    if outcome.is_none() && extra.is_empty() {
-        return;
-    }
-    let events = outcome.map(|outcome| Event::Mailed(due.waiting.order.mail, outcome));
+async fn keep(outbox: &Outbox, due: &Due, turn: &Turn, outcome: Option<MailOutcome>, extra: Vec<Write>) {
+    let Some(outcome) = outcome else { return write(outbox, due, turn, extra).await };
+    let event = Event::Mailed(due.waiting.order.mail, outcome);
     let mut wait = Duration::from_millis(50);
     loop {
-        let ask = Ask {
-            person: due.waiting.person,
-            events: Vec::from_iter(events.clone()),
-            by: Actor::Mail,
-            counted: Vec::new(),
-            extra: extra.clone(),
-        };
+        let mut ask = Ask::new(due.waiting.person, Actor::Mail, event.clone());
+        ask.extra.clone_from(&extra);
         match outbox.engine.act(ask).await {
-            Ok(_) => return,
-            Err(failure @ (Failure::Store(_) | Failure::Contended)) => {
+            // What is refused is known already; the outbox was written with it.
+            Ok(_) | Err(Failure::Refused(_)) => return,
+            Err(failure) if passing(&failure) => {
                 tracing::warn!(%failure, mail = %due.waiting.order.mail, "a mail's outcome cannot be kept yet");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(5));
             }
-            Err(failure) => return tracing::error!(%failure, "failed to keep a mail's outcome"),
+            Err(failure) => {
+                tracing::error!(%failure, mail = %due.waiting.order.mail, "failed to keep a mail's outcome");
+                return write(outbox, due, turn, extra).await;
+            }
         }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// The outbox alone, until the store has it; where it never will, the mail is left alone.
+async fn write(outbox: &Outbox, due: &Due, turn: &Turn, writes: Vec<Write>) {
+    let mut wait = Duration::from_millis(50);
+    while !writes.is_empty() {
+        match outbox.engine.store.commit(Commit { writes: writes.clone(), ..Commit::default() }).await {
+            Ok(_) => return,
+            Err(error) if error.lasting() => {
+                tracing::error!(%error, mail = %due.waiting.order.mail, "failed to write the outbox");
+                return turn.put_off_for(UNKEPT);
+            }
+            Err(error) => {
+                tracing::warn!(%error, mail = %due.waiting.order.mail, "the outbox cannot be written yet");
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Whether the same may succeed later.
+fn passing(failure: &Failure) -> bool {
+    match failure {
+        Failure::Store(error) => !error.lasting(),
+        Failure::Contended => true,
+        Failure::Refused(_) | Failure::Unreadable(_) => false,
     }
 }
 
@@ -279,33 +320,49 @@ impl Outbox {
     }
 
     fn give_back(&self, settings: Arc<Settings>, connection: Connection) {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push((settings, connection));
+        if Arc::ptr_eq(&settings, &self.engine.settings()) {
+            self.connections.lock().unwrap_or_else(PoisonError::into_inner).push((settings, connection));
+        }
     }
 
-    fn is_under_way(&self, due: &Due) -> bool {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains(&due.key)
-    }
-
-    fn mark(&self, due: &Due) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(due.key.clone());
-    }
-
-    fn unmark(&self, due: &Due) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&due.key);
-    }
-
-    fn hold(&self, now: Timestamp) {
-        let until = now.checked_add(SignedDuration::try_from(HELD).unwrap_or(SignedDuration::ZERO)).ok();
-        *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    fn hold(&self) {
+        *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + HELD);
     }
 
     /// How long nothing is sent, because the mail server takes nothing.
-    fn held(&self, now: Timestamp) -> Option<Duration> {
-        let mut until = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = until.map(|until| until.duration_since(now)).filter(|left| left.is_positive());
-        if left.is_none() {
-            *until = None;
-        }
-        left.and_then(|left| Duration::try_from(left).ok())
+    fn held(&self) -> Option<Duration> {
+        let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{AddressFault, ComposeError};
+
+    /// What becomes of a mail after this fault.
+    fn check(fault: impl Into<Tried>, expected: fn(String) -> Tried) {
+        let words = "the words".to_owned();
+        assert_eq!(fault.into(), expected(words));
+    }
+
+    #[test]
+    fn only_an_address_at_fault_is_refused_for_good() {
+        let permanent = |address_fault| SendError::Permanent {
+            code: Some(554),
+            enhanced: None,
+            address_fault,
+            words: "the words".to_owned(),
+        };
+        check(permanent(true), Tried::Refused);
+        check(permanent(false), Tried::Trouble);
+        assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
+        let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
+        assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));
+        check(SendError::Transient { code: Some(451), words: "the words".to_owned() }, Tried::Later);
+        check(SendError::Transient { code: None, words: "the words".to_owned() }, Tried::Trouble);
+        check(SendError::MaybeSent { words: "the words".to_owned() }, Tried::Later);
+        check(SendError::Configuration { code: None, words: "the words".to_owned() }, Tried::Held);
     }
 }

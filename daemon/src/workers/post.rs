@@ -8,8 +8,8 @@ use crate::engine::Engine;
 use crate::engine::keys::{Kind, Token};
 use crate::engine::outbox::{Waiting, message_id};
 use crate::mail::{
-    Campus, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security, Sender,
-    Templates, Values, compose,
+    Campus, ComposeError, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security,
+    Sender, Templates, Values, compose,
 };
 use crate::service::clock;
 use crate::words::{Words, deadline};
@@ -22,29 +22,43 @@ pub struct Post {
     words: Words,
 }
 
+/// Why there is no message. The words are for the log, and hold no link.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// The person's address cannot stand in one.
+    #[error(transparent)]
+    Address(ComposeError),
+    /// Nothing that the person could mend: a template, the sender.
+    #[error("a mail cannot be written: {0}")]
+    Ours(String),
+}
+
 impl Post {
     /// The templates in force; a broken override is not used, and is reported when it would be.
     pub fn new(templates: Templates) -> Self {
         Self { templates, words: Words::shipped() }
     }
 
-    /// The message; the error is for the log, and holds no link.
+    /// The message, or why there is none.
     pub fn compose(
         &self,
         engine: &Engine,
         waiting: &Waiting,
         enrolment: &Enrolment,
-    ) -> Result<Composed, String> {
+    ) -> Result<Composed, Unwritten> {
         let settings = engine.settings();
-        let locale = enrolment.profile.locale.clone().unwrap_or_else(|| settings.campus.locale.clone());
+        // The person's own language, else the page's, else the campus's.
+        let own = enrolment.profile.locale.clone().or_else(|| waiting.locale.clone());
+        let locale = own.unwrap_or_else(|| settings.campus.locale.clone());
         let locale = Locale::from_tag(&locale).unwrap_or(Locale::Fr);
         let values = self.values(engine, &settings, waiting, enrolment, locale);
+        let ours = |error: &dyn std::fmt::Display| Unwritten::Ours(error.to_string());
         let rendered =
-            self.templates.render(name(waiting.order.kind), locale, &values).map_err(|e| e.to_string())?;
+            self.templates.render(name(waiting.order.kind), locale, &values).map_err(|e| ours(&e))?;
         if let Some(fault) = &rendered.fault {
             tracing::warn!(%fault, "a template of the campus's own is broken; the shipped one was used");
         }
-        let sender = sender(&settings).map_err(|error| error.to_string())?;
+        let sender = sender(&settings).map_err(|error| ours(&error))?;
         let id = format!("{}@{}", message_id(waiting.order.mail), sender.address().domain());
         let letter = Letter {
             to: &waiting.order.to,
@@ -54,7 +68,10 @@ impl Post {
             date: waiting.ordered,
             message_id: &id,
         };
-        compose(&sender, &letter).map_err(|error| error.to_string())
+        compose(&sender, &letter).map_err(|error| match error {
+            ComposeError::Recipient(_) => Unwritten::Address(error),
+            _ => ours(&error),
+        })
     }
 
     fn values(

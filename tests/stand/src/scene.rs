@@ -100,7 +100,8 @@ pub fn daemon_options(options: &SceneOptions, config: String) -> DaemonOptions {
 
 /// The scene's configuration.
 pub fn config(options: &SceneOptions, layout: &Layout, slapd: &Slapd, inbox: &Inbox) -> String {
-    let uid = nix::unistd::geteuid();
+    // The stand's one user plays both the SSO and the pages, which no principal may: as a user, and as a group.
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let charters = workspace().join("conf/charters");
     let quoted = |path: &Path| format!("{:?}", path.display().to_string());
     let uri = options.ldap_uri.clone().unwrap_or_else(|| slapd.ldaps_url());
@@ -115,7 +116,7 @@ return-to = ["https://ent.univ.example/"]
 hook-socket = {hook}
 admin-socket = {admin}
 sso = ["{uid}"]
-pages = ["{uid}"]
+pages = ["@{gid}"]
 mta = ["{uid}"]
 admin = ["{uid}"]
 authenticate = true

@@ -29,6 +29,8 @@ pub(super) fn charter(
     if answers.charter.as_ref().is_some_and(|before| before.version == version && before.sha256 == sha256) {
         return Ok(Answer::State);
     }
+    work.not_too_often()?;
+    let answers = choices(work)?;
     answers.charter = Some(Acceptance {
         version: version.to_owned(),
         sha256: sha256.clone(),
@@ -48,9 +50,12 @@ pub(super) fn listing(work: &mut Work, session: Id, listed: Option<bool>) -> Res
         return Err(refusal);
     }
     let listed = listed.ok_or(Refusal::ListingRequired)?;
-    if answers.listed.replace(listed) != Some(listed) {
-        work.record("listing-chosen", &[("listed", if listed { "yes" } else { "no" })]);
+    if answers.listed == Some(listed) {
+        return Ok(Answer::State);
     }
+    work.not_too_often()?;
+    choices(work)?.listed = Some(listed);
+    work.record("listing-chosen", &[("listed", if listed { "yes" } else { "no" })]);
     Ok(Answer::State)
 }
 
@@ -73,9 +78,13 @@ pub(super) fn mail(
         if people.forwarding == Forwarding::Required {
             return Err(Refusal::ForwardRequired);
         }
+        let mail = MailAnswer { forward: None, keep_copy: people.mailbox };
+        if !same(&answers, &mail) {
+            work.not_too_often()?;
+        }
         let now = work.now();
         work.end_links(Some(Purpose::Forward), Fate::Retired(now));
-        set_mail(work, MailAnswer { forward: None, keep_copy: people.mailbox });
+        set_mail(work, mail);
         return Ok(Answer::State);
     };
     let forward = forward_to(work, &answers, text)?;
@@ -86,15 +95,19 @@ pub(super) fn mail(
     if waiting && newest.is_some_and(|link| matches!(link.delivery, Delivery::Refused(..))) {
         return Err(Refusal::AddressRefused(Field::Forward));
     }
-    let on_its_way = newest.is_some_and(|link| link.live(now));
-    if waiting && !on_its_way {
+    let sends = waiting && !newest.is_some_and(|link| link.live(now));
+    let mail = MailAnswer { forward: Some(forward), keep_copy };
+    // The same answer again, with its link on its way, changes nothing and costs nothing.
+    if sends || !same(&answers, &mail) {
         work.not_too_often()?;
+    }
+    if sends {
         work.send_link(Purpose::Forward, &address);
         extend(work, session);
     } else if !waiting {
         work.end_links(Some(Purpose::Forward), Fate::Retired(now));
     }
-    set_mail(work, MailAnswer { forward: Some(forward), keep_copy });
+    set_mail(work, mail);
     Ok(Answer::State)
 }
 
@@ -117,12 +130,17 @@ fn forward_to(work: &Work, answers: &Answers, text: &str) -> Result<Forward, Ref
     })
 }
 
-fn set_mail(work: &mut Work, mail: MailAnswer) {
-    let Stage::Choosing(answers) = &mut work.next.stage else { return };
-    let same = answers.mail.as_ref().is_some_and(|before| {
+/// Whether the person has answered so before.
+fn same(answers: &Answers, mail: &MailAnswer) -> bool {
+    answers.mail.as_ref().is_some_and(|before| {
         before.keep_copy == mail.keep_copy
             && before.forward.as_ref().map(|f| &f.address) == mail.forward.as_ref().map(|f| &f.address)
-    });
+    })
+}
+
+fn set_mail(work: &mut Work, mail: MailAnswer) {
+    let Stage::Choosing(answers) = &mut work.next.stage else { return };
+    let same = same(answers, &mail);
     answers.mail = Some(mail.clone());
     if !same {
         let forward = mail.forward.map_or_else(|| "none".to_owned(), |forward| forward.address);

@@ -10,8 +10,11 @@ use jiff::SignedDuration;
 /// A finished enrolment's links are remembered for so long, to say "already done".
 const KEEP_LINKS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// What became of a mail.
+/// What became of a mail. Of somebody who was erased while it was under way, nothing is written down again.
 pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer {
+    if matches!(work.next.stage, Stage::Unseen) {
+        return Answer::State;
+    }
     let now = work.now();
     let (what, delivery) = match outcome {
         MailOutcome::Sent => ("mail-sent", Delivery::Sent(now)),

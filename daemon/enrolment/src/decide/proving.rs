@@ -21,6 +21,7 @@ pub(super) fn recovery_address(work: &mut Work, session: Id, text: &str) -> Resu
     work.population()?;
     let address = work.outside(Field::Address, text)?;
     if let Some(recovery) = kept.filter(|proven| address.same_as(proven)) {
+        work.not_too_often()?;
         work.record("address-kept", &[("address", &recovery)]);
         work.next.stage = Stage::Choosing(Answers::under(recovery));
         return Ok(Answer::State);
@@ -142,6 +143,7 @@ pub(super) fn restart(work: &mut Work, session: Id) -> Result<Answer, Refusal> {
     let now = work.now();
     match work.next.stage {
         Stage::Address { .. } | Stage::Proving | Stage::Choosing(_) => {
+            work.not_too_often()?;
             work.end_links(None, Fate::Retired(now));
             work.next.stage = Stage::Address { proven: None };
             work.record("restarted", &[]);

@@ -34,12 +34,22 @@ impl Checker<'_> {
         let mut who = |key: &str, names: &[String]| -> Vec<Who> {
             names.iter().filter_map(|name| self.take(key, principal(name))).collect()
         };
-        Roles {
+        let roles = Roles {
             sso: who("gate.sso", &gate.sso),
             pages: who("gate.pages", &gate.pages),
             mta: who("gate.mta", &gate.mta),
             admin: who("gate.admin", &gate.admin),
+        };
+        // The pages face the world, and prove people by a ticket or the password; only the SSO's word is enough.
+        if let Some(both) =
+            gate.pages.iter().find(|name| principal(name).is_ok_and(|who| roles.sso.contains(&who)))
+        {
+            self.fault(
+                "gate.pages",
+                format!("{both:?} is in gate.sso as well: only the SSO may vouch for people"),
+            );
         }
+        roles
     }
 
     pub(super) fn gate(&mut self, gate: &raw::Gate) {

@@ -16,14 +16,15 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
     check.campus(&raw.campus, &raw.pages);
     let key = check.key(&raw.links, sources);
     let policy = check.policy(&raw);
-    let directory = check.directory(&raw, sources);
     let mapping = check.mapping(&raw.directory);
+    let directory = check.directory(&raw, mapping.as_ref(), sources);
     let mail = check.mail(&raw.mail, sources);
     let rates = check.rates(&raw.limits);
     let roles = check.roles(&raw.gate);
-    let sweep = check.sweep(&raw.sweep);
+    let sweep = check.sweep(&raw);
     let password = check.password(&raw.password);
     check.gate(&raw.gate);
+    check.log(&raw.log);
     Some(Settings {
         policy: policy?,
         charter: CharterView { title: raw.charter.title, url: raw.charter.url },
@@ -65,6 +66,8 @@ mod policy;
 mod rooms;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::trial;
 
 struct Checker<'f> {
     place: String,
@@ -117,6 +120,9 @@ impl Checker<'_> {
             }
         }
         self.url("pages.base-url", &pages.base_url);
+        if let Some(url) = &pages.sign_in_url {
+            self.url("pages.sign-in-url", url);
+        }
         for prefix in &pages.return_to {
             self.url("pages.return-to", prefix);
             if !prefix.ends_with('/') {
@@ -125,6 +131,12 @@ impl Checker<'_> {
                     format!("{prefix:?} must end in a slash, or it permits other hosts too"),
                 );
             }
+        }
+    }
+
+    fn log(&mut self, log: &raw::Log) {
+        if let Some(what) = crate::service::logging::fault(&log.filter) {
+            self.fault("log.filter", what);
         }
     }
 

@@ -3,18 +3,21 @@
 use super::super::raw::{self, Raw};
 use super::super::units;
 use super::{Checker, LOCALES, hex};
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use parvis_enrolment::address::Address;
 use parvis_enrolment::policy::{Charter, Forwarding, Limits, Policy, Population};
 use sha2::{Digest, Sha256};
+
+/// The shortest life of a ticket.
+const SHORTEST_TICKET: SignedDuration = SignedDuration::from_secs(10);
 
 impl Checker<'_> {
     pub(super) fn policy(&mut self, raw: &Raw) -> Option<Policy> {
         let zone = TimeZone::get(&raw.campus.zone)
             .map_err(|_| format!("{:?} is no IANA time zone such as Europe/Paris", raw.campus.zone));
         let zone = self.take("campus.zone", zone);
-        if raw.campus.domains.is_empty() {
-            self.fault("campus.domains", "the campus's own mail domains are missing");
-        }
+        self.domains(&raw.campus.domains);
         let minimum = self.take("links.minimum", units::duration(&raw.links.minimum));
         let links = [
             ("links.recovery", &raw.links.recovery),
@@ -24,6 +27,21 @@ impl Checker<'_> {
         let [recovery, forward, invitation] = links
             .map(|(key, text)| minimum.and_then(|minimum| self.take(key, units::validity(text, minimum))));
         let limits = self.limits(&raw.limits);
+        if let Some(limits) = &limits {
+            for (key, validity) in [
+                ("links.recovery", &recovery),
+                ("links.forward", &forward),
+                ("links.invitation", &invitation),
+            ] {
+                if validity.as_ref().is_some_and(|validity| units::longest(validity) >= limits.enrolment_idle)
+                {
+                    self.fault(
+                        "limits.enrolment-idle",
+                        format!("must be longer than any link can be used, and {key} allows as much"),
+                    );
+                }
+            }
+        }
         let charter = self.charter(&raw.charter);
         Some(Policy {
             zone: zone?,
@@ -38,6 +56,20 @@ impl Checker<'_> {
         })
     }
 
+    fn domains(&mut self, domains: &[String]) {
+        if domains.is_empty() {
+            self.fault("campus.domains", "the campus's own mail domains are missing");
+        }
+        for domain in domains {
+            // What cannot stand after an @ is within no domain, and would let every address through.
+            let address = Address::parse(&format!("x@{domain}"));
+            if domain.contains(char::is_whitespace) || domain.starts_with('.') || address.is_err() {
+                let what = format!("{domain:?} is no mail domain such as univ.example (without an @)");
+                self.fault("campus.domains", what);
+            }
+        }
+    }
+
     pub(super) fn limits(&mut self, limits: &raw::Limits) -> Option<Limits> {
         let [idle, longest, ticket, cooldown, enrolment, notice] = [
             ("limits.session-idle", &limits.session_idle),
@@ -48,12 +80,23 @@ impl Checker<'_> {
             ("limits.notice", &limits.notice),
         ]
         .map(|(key, text)| self.take(key, units::positive(text)));
+        if limits.mails_a_link == 0 {
+            self.fault("limits.mails-a-link", "must be 1 or more");
+        }
+        if ticket.is_some_and(|ticket| ticket < SHORTEST_TICKET) {
+            self.fault("limits.ticket", "must be 10s or more: a browser has to follow a redirect meanwhile");
+        }
+        if let (Some(idle), Some(longest)) = (idle, longest)
+            && longest < idle
+        {
+            self.fault("limits.session-longest", "must be at least limits.session-idle");
+        }
         Some(Limits {
             session_idle: idle?,
             session_longest: longest?,
             ticket: ticket?,
             resend_cooldown: cooldown?,
-            mails_a_link: limits.mails_a_link.max(1),
+            mails_a_link: limits.mails_a_link,
             enrolment_idle: enrolment?,
             notice: notice?,
         })

@@ -5,10 +5,22 @@ use super::super::settings::SweepSettings;
 use super::super::{MailSettings, PasswordPolicy, Sources, units};
 use super::Checker;
 use crate::directory::{self, mapping::Mapping};
+use crate::mail::RelayFault;
+use crate::workers::relay;
+use jiff::SignedDuration;
 use std::time::Duration;
 
+/// What `parvis-hook` gives the call that waits for the directory.
+const PASSWORD_TIME: Duration = Duration::from_secs(10);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
 impl Checker<'_> {
-    pub(super) fn directory(&mut self, raw: &Raw, sources: &Sources) -> Option<directory::Settings> {
+    pub(super) fn directory(
+        &mut self,
+        raw: &Raw,
+        mapping: Option<&Mapping>,
+        sources: &Sources,
+    ) -> Option<directory::Settings> {
         let given = &raw.directory;
         let bind = match (given.bind, &given.bind_dn) {
             (raw::Bind::External, _) => Some(directory::Bind::External),
@@ -32,10 +44,17 @@ impl Checker<'_> {
         ];
         let mut attributes: Vec<String> = own.into_iter().cloned().collect();
         attributes.extend(given.marker_attribute.clone());
-        attributes.extend(given.writes.iter().map(|rule| rule.attribute.clone()));
+        attributes.extend(mapping.into_iter().flat_map(Mapping::reads).map(str::to_owned));
         attributes.push("pwdChangedTime".to_owned());
         attributes.push("pwdReset".to_owned());
         let timeout = Duration::from_millis(timeout?.as_millis().try_into().ok()?);
+        // Activation may take two operations, and the login page waits for it.
+        if timeout * 2 >= PASSWORD_TIME {
+            self.fault(
+                "directory.timeout",
+                "must be under 5s: parvis-hook gives a new password 10 s, and two operations may be needed",
+            );
+        }
         let settings = directory::Settings {
             uris: given.uris.clone(),
             starttls: given.starttls,
@@ -101,7 +120,7 @@ impl Checker<'_> {
             ("mail.retry-longest", &mail.retry_longest),
         ]
         .map(|(key, text)| self.take(key, units::positive(text)));
-        Some(MailSettings {
+        let settings = MailSettings {
             host: mail.host.clone(),
             port: mail.port,
             security: mail.security,
@@ -114,13 +133,33 @@ impl Checker<'_> {
             overrides: mail.overrides.clone(),
             retry_first: first?,
             retry_longest: longest?,
-        })
+        };
+        if let Err(fault) = relay(&settings) {
+            let key = match fault {
+                RelayFault::Host => "mail.host",
+                RelayFault::HeloName => "mail.helo",
+                RelayFault::CaFile { .. } => "mail.ca-file",
+                RelayFault::PasswordInClear | RelayFault::Tls(_) => "mail.security",
+            };
+            self.fault(key, fault.to_string());
+        }
+        Some(settings)
     }
 
-    pub(super) fn sweep(&mut self, sweep: &raw::Sweep) -> Option<SweepSettings> {
+    pub(super) fn sweep(&mut self, raw: &Raw) -> Option<SweepSettings> {
+        let sweep = &raw.sweep;
         let schedule = self.take("sweep.schedule", units::schedule(&sweep.schedule));
-        let keep_done = self.take("sweep.keep-done", units::span(&sweep.keep_done));
-        let keep_closed = self.take("sweep.keep-closed", units::span(&sweep.keep_closed));
+        // A fault in it is said under its own key.
+        let notice = units::positive(&raw.limits.notice).unwrap_or_default();
+        let [keep_done, keep_closed] =
+            [("sweep.keep-done", &sweep.keep_done), ("sweep.keep-closed", &sweep.keep_closed)].map(|(key, text)| {
+                let span = self.take(key, units::span(text))?;
+                let least = units::shortest(&span);
+                if least < DAY || least <= notice {
+                    self.fault(key, "must be a day or more, and longer than limits.notice: what is kept is not erased while its mail is on its way");
+                }
+                Some(span)
+            });
         Some(SweepSettings { schedule: schedule?, keep_done: keep_done?, keep_closed: keep_closed? })
     }
 

@@ -3,7 +3,12 @@
 use super::super::{Credentials, Sources};
 use std::os::unix::fs::PermissionsExt;
 
-/// The settings of this file over the defaults, or what is wrong, by key.
+/// The settings of this file over the defaults, or what is wrong, by key: for the tests of other rooms.
+pub fn trial(text: &str) -> Result<super::Settings, Vec<String>> {
+    settings(text, KEY)
+}
+
+/// The same, with this key.
 fn settings(text: &str, key: &str) -> Result<super::Settings, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("parvis.toml");
@@ -85,5 +90,59 @@ fn an_address_to_go_back_to_must_be_under_a_prefix() {
         "",
     ] {
         assert!(!back(bad), "{bad:?}");
+    }
+}
+
+#[test]
+fn each_of_these_is_a_fault_by_itself() {
+    for (text, key) in [
+        ("[pages]\nsign-in-url = \"cas.univ.example/login\"\n", "pages.sign-in-url"),
+        ("[campus]\ndomains = [\"@univ.example\"]\n", "campus.domains"),
+        ("[campus]\ndomains = [\"univ.example\", \" etu.univ.example\"]\n", "campus.domains"),
+        ("[campus]\ndomains = [\".univ.example\"]\n", "campus.domains"),
+        ("[mail]\nhelo = \"a b\"\n", "mail.helo"),
+        ("[mail]\nhost = \"not a host\"\nsecurity = \"tls\"\n", "mail.host"),
+        ("[mail]\nsecurity = \"starttls\"\nca-file = \"/nonexistent/ca.pem\"\n", "mail.ca-file"),
+        ("[gate]\nsso = [\"@www\", \"1000\"]\npages = [\"1000\"]\n", "gate.pages"),
+        ("[sweep]\nkeep-done = \"3 hours\"\n", "sweep.keep-done"),
+        ("[sweep]\nkeep-closed = \"2 days\"\n[limits]\nnotice = \"48h\"\n", "sweep.keep-closed"),
+        ("[limits]\nticket = \"1s\"\n", "limits.ticket"),
+        ("[limits]\nmails-a-link = 0\n", "limits.mails-a-link"),
+        ("[limits]\nsession-longest = \"1m\"\n", "limits.session-longest"),
+        (
+            "[limits]\nenrolment-idle = \"24h\"\n[links]\ninvitation = \"10m\"\nforward = \"1h\"\n",
+            "limits.enrolment-idle",
+        ),
+        ("[directory]\ntimeout = \"5s\"\n", "directory.timeout"),
+        ("[log]\nfilter = \"ldap3=trace\"\n", "log.filter"),
+        ("[log]\nfilter = \"loud\"\n", "log.filter"),
+    ] {
+        assert_eq!(trial(text).map(|_| ()), Err(vec![key.to_owned()]), "{text}");
+    }
+}
+
+#[test]
+fn what_a_template_names_is_read() {
+    let settings = trial(
+        "[[directory.writes]]\nattribute = \"description\"\nwhen = \"entry.employeeType is defined\"\n\
+         replace = [\"{{ entry.carLicense | default([]) | first }}\"]\n",
+    )
+    .unwrap_or_else(|faults| panic!("{faults:?}"));
+    for name in ["description", "employeeType", "carLicense"] {
+        assert!(settings.directory.attributes.iter().any(|read| read == name), "{name}");
+    }
+}
+
+#[test]
+fn what_takes_a_restart_is_named() {
+    let of = |text: &str| trial(text).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let before = of("");
+    for (text, expected) in [
+        ("[log]\nfilter = \"warn\"\n", vec!["log.filter"]),
+        ("[log]\ntarget = \"terminal\"\n", vec!["log.target"]),
+        ("[mail]\nhost = \"127.0.0.1\"\n", vec![]),
+        ("[gate]\nconnections = 64\n", vec![]),
+    ] {
+        assert_eq!(before.fixed(&of(text)), expected, "{text}");
     }
 }

@@ -136,7 +136,7 @@ fn room(dir: &Path, above: &Path, notes: &mut Notes) {
             "run it as root",
         );
     };
-    let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size());
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
     let used = std::fs::read_dir(dir.join("sled")).into_iter().flatten().flatten();
     let used: u64 = used.filter_map(|entry| entry.metadata().ok()).map(|found| found.len()).sum();
     let what = format!("{} MiB are free for the store, which has {} MiB", free >> 20, used >> 20);

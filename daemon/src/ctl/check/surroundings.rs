@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::ctl::ask::{Desk, QUICK};
 use crate::ctl::failure::Failure;
 use crate::directory::{self, PasswordWrite};
-use crate::mail::Templates;
+use crate::mail::{self, Templates};
 use crate::service::outside;
 use crate::workers;
 use parvis_protocol::admin::{Call, PartState, StatusAnswer};
@@ -25,7 +25,7 @@ pub fn look(settings: &Settings, desk: &Desk, probe: bool, notes: &mut Notes) {
             // A second installation in one process is refused, and changes nothing.
             let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
             runtime.block_on(directory(settings, probe, notes.about("directory")));
-            runtime.block_on(mail(settings, notes.about("mail server")));
+            runtime.block_on(mail_server(settings, notes.about("mail server")));
         }
         Err(error) => {
             notes.about("directory").failure(
@@ -86,6 +86,10 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
         let what = format!("the directory did not answer everything within {} s", DIRECTORY_TIME.as_secs());
         return notes.failure(what, "answers", "look at the server's load and log, then check again");
     };
+    found(report, notes);
+}
+
+fn found(report: directory::Report, notes: &mut Notes) {
     let mut reached = true;
     for finding in report.findings {
         let level = match finding.level {
@@ -108,7 +112,7 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
     }
 }
 
-async fn mail(settings: &Settings, notes: &mut Notes) {
+async fn mail_server(settings: &Settings, notes: &mut Notes) {
     let server = format!("{} port {}", settings.mail.host, settings.mail.port);
     let relay = match workers::relay(&settings.mail) {
         Ok(relay) => relay,
@@ -127,21 +131,7 @@ async fn mail(settings: &Settings, notes: &mut Notes) {
         }
     };
     match tokio::time::timeout(MAIL_TIME, relay.probe(sender.address())).await {
-        Ok(Ok(found)) => {
-            let encrypted = if found.encrypted { "encrypted" } else { "in clear" };
-            let signed_in = if found.signed_in { ", signed in" } else { "" };
-            notes.ok(format!("{server} is reached, {encrypted}{signed_in}"));
-            notes.ok(format!("it takes mails from {}: {}", settings.mail.from, found.sender_reply));
-            if !found.smtputf8 {
-                let action =
-                    "people with such an address are asked for another one; nothing to do if that is rare";
-                notes.warning(
-                    "it does not take addresses beyond ASCII (SMTPUTF8)",
-                    "SMTPUTF8 (RFC 6531)",
-                    action,
-                );
-            }
-        }
+        Ok(Ok(found)) => reached(&server, settings, &found, notes),
         Ok(Err(error)) => {
             let action =
                 "check mail.host, mail.port, mail.security and the server's log; mails wait meanwhile";
@@ -151,6 +141,17 @@ async fn mail(settings: &Settings, notes: &mut Notes) {
             let what = format!("{server} did not answer within {} s", MAIL_TIME.as_secs());
             notes.failure(what, "answers", "check the firewall and the server's load");
         }
+    }
+}
+
+fn reached(server: &str, settings: &Settings, found: &mail::Probe, notes: &mut Notes) {
+    let encrypted = if found.encrypted { "encrypted" } else { "in clear" };
+    let signed_in = if found.signed_in { ", signed in" } else { "" };
+    notes.ok(format!("{server} is reached, {encrypted}{signed_in}"));
+    notes.ok(format!("it takes mails from {}: {}", settings.mail.from, found.sender_reply));
+    if !found.smtputf8 {
+        let action = "people with such an address are asked for another one; nothing to do if that is rare";
+        notes.warning("it does not take addresses beyond ASCII (SMTPUTF8)", "SMTPUTF8 (RFC 6531)", action);
     }
 }
 

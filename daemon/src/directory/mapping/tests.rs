@@ -30,6 +30,12 @@ fn chosen() -> Chosen {
     }
 }
 
+/// Rules as a text.
+#[derive(serde::Deserialize)]
+struct RuleFile {
+    write: Vec<WriteRule>,
+}
+
 fn rules(toml: &str) -> Vec<WriteRule> {
     toml::from_str::<RuleFile>(toml).unwrap().write
 }

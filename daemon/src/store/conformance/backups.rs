@@ -66,7 +66,7 @@ impl Write for Busy<'_> {
                 put(format!("new/{n}").as_bytes(), b"since"),
                 delete(format!("k/{}/{}", (n * 11) % 50, n % 20).as_bytes()),
                 put(b"large", &[n as u8; 30_000]),
-                if n % 2 == 0 { delete(b"large2") } else { put(b"large2", b"small") },
+                if n.is_multiple_of(2) { delete(b"large2") } else { put(b"large2", b"small") },
             ]);
             made.records = vec![b"since".to_vec(); 5];
             commit(self.store, made);

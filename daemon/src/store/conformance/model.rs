@@ -16,7 +16,7 @@ const STORIES: usize = 25;
 #[derive(Clone, Debug)]
 enum Step {
     /// A group of commits sent together; a check is on the version that the map has when it is sent, or on nothing.
-    Group(Vec<(Vec<(u8, bool)>, Vec<(u8, Option<u16>)>, u8)>),
+    Group(Vec<Sketch>),
     Reopen,
 }
 
@@ -27,6 +27,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let group = prop::collection::vec((checks, writes, 0..4_u8), 1..6).prop_map(Step::Group);
     prop::collection::vec(prop_oneof![20 => group, 1 => Just(Step::Reopen)], 1..30)
 }
+
+/// A commit in short: checks (a key, and whether it is to be stale), writes (a key and a size, or none), records.
+type Sketch = (Vec<(u8, bool)>, Vec<(u8, Option<u16>)>, u8);
 
 type Map = BTreeMap<Vec<u8>, (Version, Vec<u8>)>;
 
@@ -54,7 +57,7 @@ fn random_stories(fixture: &mut dyn Fixture) {
     }
 }
 
-fn play(fixture: &mut dyn Fixture, map: &mut Map, group: &[(Vec<(u8, bool)>, Vec<(u8, Option<u16>)>, u8)]) {
+fn play(fixture: &mut dyn Fixture, map: &mut Map, group: &[Sketch]) {
     let store = fixture.store();
     let key = |n: u8| vec![b'k', n];
     let commits: Vec<Commit> = group

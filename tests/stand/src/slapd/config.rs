@@ -20,6 +20,8 @@ pub const WRITABLE: &[&str] = &[
     "supannConsentement",
     "mailForwardingAddress",
     "mailDeliveryOption",
+    "deliveryMode",
+    "pwdReset",
 ];
 
 /// The whole of slapd.conf.

@@ -203,3 +203,23 @@ fn whatever_was_acknowledged_survives_kill_9_and_no_mail_is_lost_or_sent_twice()
     assert_eq!(verdict["ok"], true, "{verdict}");
     Ok(())
 }
+
+#[test]
+fn what_a_death_in_the_middle_of_opening_the_store_leaves_keeps_nobody_from_opening_it() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let session = {
+        let mut walk = scene.open("mdurand")?;
+        walk.prove("marie@ailleurs.example")?;
+        walk.session
+    };
+    for leave in ["kill", "stop"] {
+        if leave == "kill" { scene.daemon.kill9() } else { scene.daemon.terminate().map(drop)? }
+        // sled's snapshot, begun and not finished; it would be taken for the newest.
+        let sled = scene.daemon.layout().state().join("store/sled");
+        std::fs::write(sled.join("snap.7FFFFFFFFFFFFFFF.generating"), b"half")?;
+        scene.daemon.restart()?;
+        let (code, state) = scene.daemon.hook("state", &json!({ "session": session }))?;
+        assert_eq!((code, state["step"].as_str()), (0, Some("charter")), "after a {leave}: {state}");
+    }
+    Ok(())
+}

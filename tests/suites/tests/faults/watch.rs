@@ -1,1 +1,189 @@
-//! watch
+//! What the directory tells by itself: new people, and the same people told again in every way a directory has.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use parvis_stand::slapd::PEOPLE;
+use parvis_stand::{Person, Scene, SceneOptions, Slapd, run, small};
+use parvis_suites::{LONG, happened, show, shown, times};
+use serde_json::json;
+
+pub const INVITING: &str = r#"
+[[populations]]
+name = "staff"
+filter = "(|(eduPersonAffiliation=employee)(eduPersonAffiliation=faculty))"
+mailbox = true
+forwarding = "optional"
+invite = true
+
+[[populations]]
+name = "others"
+filter = "(objectClass=*)"
+mailbox = false
+forwarding = "optional"
+"#;
+
+fn inviting() -> Result<Scene> {
+    Scene::start(SceneOptions { config: INVITING.to_owned(), ..SceneOptions::default() })
+}
+
+/// A new member of the staff, in the directory from now on.
+pub fn hire(slapd: &Slapd, login: &str) -> Result<Person> {
+    let mut person = small().remove(0);
+    login.clone_into(&mut person.login);
+    person.dn = format!("uid={login},{PEOPLE}");
+    person.mailbox = Some(format!("{login}@univ.example"));
+    person.personal_mail = Some(format!("{login}@perso.example"));
+    slapd.add_person(&person)?;
+    Ok(person)
+}
+
+fn uuid(slapd: &Slapd, dn: &str) -> Result<String> {
+    let entry = slapd.entry(dn)?.context("the entry")?;
+    Ok(entry.get("entryUUID").context("its uuid")?.to_owned())
+}
+
+/// Everybody who was ever mailed was mailed once (or the same mail again, where the daemon was killed); the sentinel proves that the watch and the outbox have gone past.
+fn nobody_twice(scene: &Scene, sentinel: &str) -> Result<()> {
+    hire(&scene.slapd, sentinel)?;
+    scene.inbox.wait_for(&format!("{sentinel}@perso.example"), |_| true, LONG)?;
+    let mut seen = std::collections::BTreeMap::new();
+    for mail in scene.inbox.messages() {
+        let id = mail.header("Message-ID");
+        let before = seen.insert(mail.to.clone(), id.clone());
+        assert!(before.is_none() || before == Some(id), "{:?} was mailed twice", mail.to);
+    }
+    Ok(())
+}
+
+/// The database as it is now, to go back to.
+struct Backup {
+    folder: tempfile::TempDir,
+}
+
+impl Backup {
+    fn of(slapd: &mut Slapd) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        slapd.stop()?;
+        copy(&slapd.database().join("data.mdb"), &folder.path().join("data.mdb"))?;
+        slapd.restart()?;
+        Ok(Self { folder })
+    }
+
+    fn restore(&self, slapd: &mut Slapd) -> Result<()> {
+        slapd.stop()?;
+        copy(&self.folder.path().join("data.mdb"), &slapd.database().join("data.mdb"))?;
+        slapd.restart()
+    }
+}
+
+/// By cp, which leaves the holes of LMDB's file out.
+fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
+    run::expect(&run::program("cp")?, &["--sparse=always".as_ref(), from.as_os_str(), to.as_os_str()], b"")?;
+    Ok(())
+}
+
+#[test]
+fn a_new_provisional_account_is_known_within_a_second_and_invited_once() -> Result<()> {
+    let mut scene = inviting()?;
+    scene.inbox.wait_for("marie.durand@laposte.example", |mail| mail.links().len() == 1, LONG)?;
+    let mut quickest = Duration::MAX;
+    for login in ["new-one", "new-two", "new-three"] {
+        let person = hire(&scene.slapd, login)?;
+        let begun = Instant::now();
+        let uuid = uuid(&scene.slapd, &person.dn)?;
+        shown(&scene.daemon, &uuid, |shown| happened(shown, "begun"))?;
+        quickest = quickest.min(begun.elapsed());
+        scene.inbox.wait_for(&format!("{login}@perso.example"), |mail| mail.links().len() == 1, LONG)?;
+    }
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+    // Whoever needs no invitation gets none.
+    assert!(scene.inbox.messages_to("claire@bernard.example").is_empty(), "active");
+    assert!(scene.inbox.messages_to("remi@lemoine.example").is_empty(), "locked");
+    assert!(scene.inbox.messages_to("linh.nguyen@etu.example").is_empty(), "invite is not set");
+    scene.daemon.restart()?;
+    nobody_twice(&scene, "after-a-stop")?;
+    scene.daemon.kill9();
+    scene.daemon.restart()?;
+    nobody_twice(&scene, "after-a-kill")?;
+    scene.slapd.kill9();
+    scene.slapd.restart()?;
+    nobody_twice(&scene, "after-slapd-died")
+}
+
+#[test]
+fn a_directory_restored_from_an_older_backup_invites_nobody_again() -> Result<()> {
+    let mut scene = inviting()?;
+    hire(&scene.slapd, "before")?;
+    scene.inbox.wait_for("before@perso.example", |_| true, LONG)?;
+    let backup = Backup::of(&mut scene.slapd)?;
+    let later = hire(&scene.slapd, "later")?;
+    scene.inbox.wait_for("later@perso.example", |_| true, LONG)?;
+    let gone = uuid(&scene.slapd, &later.dn)?;
+    backup.restore(&mut scene.slapd)?;
+    shown(&scene.daemon, &gone, |shown| shown["person"]["state"] == "closed-gone")?;
+    nobody_twice(&scene, "sentinel")?;
+    // And once more, while the daemon is off.
+    scene.daemon.terminate()?;
+    backup.restore(&mut scene.slapd)?;
+    scene.daemon.restart()?;
+    nobody_twice(&scene, "another-sentinel")
+}
+
+#[test]
+fn a_directory_with_no_memory_of_its_changes_names_everybody_and_mails_nobody() -> Result<()> {
+    let mut scene = Scene::start(SceneOptions {
+        slapd: parvis_stand::SlapdOptions { session_log: 1, ..Default::default() },
+        config: INVITING.to_owned(),
+        ..SceneOptions::default()
+    })?;
+    let leaver = hire(&scene.slapd, "leaver")?;
+    scene.inbox.wait_for("leaver@perso.example", |_| true, LONG)?;
+    let gone = uuid(&scene.slapd, &leaver.dn)?;
+    scene.daemon.terminate()?;
+    scene.slapd.delete(&leaver.dn)?;
+    for person in small().iter().take(4) {
+        scene.slapd.replace(&person.dn, "title", &["Dr"])?;
+    }
+    scene.slapd.restart()?;
+    scene.daemon.restart()?;
+    shown(&scene.daemon, &gone, |shown| shown["person"]["state"] == "closed-gone")?;
+    nobody_twice(&scene, "sentinel")
+}
+
+#[test]
+fn an_active_person_whom_a_restored_directory_has_as_provisional_is_reported_and_not_mailed() -> Result<()> {
+    let mut scene = inviting()?;
+    scene.inbox.wait_for("marie.durand@laposte.example", |_| true, LONG)?;
+    let marie = small().remove(0);
+    let marie_uuid = uuid(&scene.slapd, &marie.dn)?;
+    let backup = Backup::of(&mut scene.slapd)?;
+    let back = run::until(LONG, || {
+        let (code, _) = scene.daemon.hook("check", &json!({ "login": "cbernard", "authenticated": true }))?;
+        Ok((code == 0).then_some(()))
+    })?;
+    assert!(back.is_some());
+    let mut walk = scene.open("mdurand")?;
+    walk.prove("marie@ailleurs.example")?;
+    walk.charter()?;
+    walk.listing(true)?;
+    walk.step("mail", json!({ "forward": null, "keep_copy": true }), "password")?;
+    walk.password("Violet-mandarine-77")?;
+    scene.inbox.wait_for("marie@ailleurs.example", |mail| mail.links().is_empty(), LONG)?;
+    let mailed = scene.inbox.last_number();
+    backup.restore(&mut scene.slapd)?;
+    let drifted = shown(&scene.daemon, &marie_uuid, |shown| happened(shown, "drift"))?;
+    assert_eq!(drifted["person"]["state"], "done-drift", "{drifted}");
+    let line = scene.daemon.wait_log("was rolled back", LONG)?;
+    assert!(line.contains("mdurand") && line.contains("WARN"), "{line}");
+    hire(&scene.slapd, "sentinel")?;
+    scene.inbox.wait_for("sentinel@perso.example", |_| true, LONG)?;
+    assert_eq!(scene.inbox.last_number(), mailed + 1, "only the sentinel");
+    // Told once, however often it is seen.
+    scene.daemon.restart()?;
+    hire(&scene.slapd, "sentinel-two")?;
+    scene.inbox.wait_for("sentinel-two@perso.example", |_| true, LONG)?;
+    assert_eq!(times(&show(&scene.daemon, &marie_uuid), "drift"), 1);
+    assert_eq!(show(&scene.daemon, &marie_uuid)["person"]["round"], 1);
+    Ok(())
+}

@@ -1,11 +1,12 @@
 //! The ten steps in a terminal: what the pages will show, asked and answered line by line.
 
 use std::io::{BufRead, Write};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use parvis_stand::install::say;
 use parvis_stand::scene::at;
-use parvis_stand::{Person, Population, Scene, State, Walk, scene, small};
+use parvis_stand::{Person, Population, Scene, State, Walk, run, scene, small};
 use serde_json::{Value, json};
 
 pub fn run(scene: &Scene, locale: &str) -> Result<()> {
@@ -79,9 +80,11 @@ fn link(scene: &Scene, walk: &mut Walk<'_>) -> Result<()> {
         ask(scene, "press Enter to read the mail and press its button; or type another address, or !resend")?;
     match text.trim() {
         "" => {
-            let newest = scene.inbox.messages().into_iter().rev().find(|mail| !mail.links().is_empty());
+            let newest = run::until(Duration::from_secs(15), || {
+                Ok(scene.inbox.messages().into_iter().rev().find(|mail| !mail.links().is_empty()))
+            })?;
             let Some(newest) = newest else {
-                say("  no mail has come yet; try again in a moment");
+                say("  no mail has come yet; !mail shows the inbox, !resend sends it again");
                 return refresh(walk);
             };
             say(&format!("\n{}\n", newest.readable()));

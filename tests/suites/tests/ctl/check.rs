@@ -1,0 +1,202 @@
+//! `check`: what it finds, of which level, and that it says what to do.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use parvis_stand::daemon::code;
+use parvis_stand::scene::{Scene, SceneOptions};
+use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, SERVICE_PASSWORD, SlapdOptions};
+use parvis_stand::{Daemon, DaemonOptions, Layout};
+use serde_json::Value;
+
+use crate::support::{SOON, Said, alone, ctl};
+
+fn finding<'a>(report: &'a Value, words: &str) -> &'a Value {
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["what"].as_str().unwrap().contains(words));
+    found.unwrap_or_else(|| panic!("no finding has {words:?}: {report:#}"))
+}
+
+fn no_secret(said: &Said) {
+    for secret in [SERVICE_PASSWORD, ADMIN_PASSWORD, "scene-key-0123456789"] {
+        assert!(!said.out.contains(secret) && !said.err.contains(secret), "{said:?}");
+    }
+}
+
+const PROBE_DN: &str = "uid=parvis-probe,ou=people,dc=univ,dc=example";
+
+/// An entry of no person, on which the service may write a password.
+fn probe_entry() -> String {
+    format!(
+        "dn: {PROBE_DN}\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: parvis-probe\n\
+         userPassword: {{CRYPT}}x\n"
+    )
+}
+
+#[test]
+fn check_looks_at_everything() {
+    let slapd = SlapdOptions { more: probe_entry(), ..SlapdOptions::default() };
+    let scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() }).unwrap();
+    let said = ctl(&scene.daemon, &["check", "--json"]);
+    no_secret(&said);
+    let report = said.json();
+    let failures: Vec<&Value> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["level"] == "failure")
+        .collect();
+    assert!(failures.is_empty() && report["ok"] == true && said.code == 0, "{failures:#?}");
+    for (words, level) in [
+        ("parvis.toml and what is beside it is sound", "ok"),
+        ("entries are provisional", "ok"),
+        ("every provisional person is in a population", "ok"),
+        ("activation is one Modify", "ok"),
+        ("is a store, marked running", "ok"),
+        ("are free for the store", "ok"),
+        ("it takes mails from ne-pas-repondre@univ.example", "ok"),
+        ("the shipped ones are used", "ok"),
+        ("Europe/Paris: it is ", "ok"),
+        ("version 2026-09 in fr: SHA-256 ", "ok"),
+        ("/key can be read by its owner only", "ok"),
+        ("lets a provisional account in", "warning"),
+        (concat!("parvisd ", env!("CARGO_PKG_VERSION"), " answers on "), "ok"),
+    ] {
+        assert_eq!(finding(&report, words)["level"], level, "{words}");
+    }
+    let gate = finding(&report, "lets a provisional account in");
+    assert!(
+        gate["action"].as_str().unwrap().contains("(!(supannRessourceEtat={COMPTE}I:SupannCree))"),
+        "{gate}"
+    );
+    let text = ctl(&scene.daemon, &["check"]).code(0);
+    assert!(
+        text.out.contains("directory\n  ok       ") && text.out.contains("\n  warning  "),
+        "{}",
+        text.out
+    );
+    assert!(
+        text.out.contains("         to do: ") && text.out.contains("failures: 0, warnings: "),
+        "{}",
+        text.out
+    );
+
+    let without = ctl(&scene.daemon, &["check", "--probe", "--json"]).code(1).json();
+    assert_eq!(finding(&without, "no entry on which a password could be tried")["level"], "failure");
+    let over = format!("[directory]\nprobe-entry = \"{PROBE_DN}\"\n");
+    std::fs::write(scene.daemon.layout().path().join("conf.d/60-probe.toml"), over).unwrap();
+    let proven = ctl(&scene.daemon, &["check", "--probe", "--json"]).json();
+    assert_eq!(finding(&proven, "the password policy applies to what the service writes")["level"], "ok");
+    assert_eq!(finding(&proven, "new passwords are written by the one modify")["level"], "ok");
+}
+
+#[test]
+fn check_finds_what_is_wrong_around_the_daemon() {
+    let mut scene = Scene::new().unwrap();
+    let layout = scene.daemon.layout();
+    let (config, key, store) =
+        (layout.config_file(), layout.credentials().join("key"), layout.state().join("store"));
+    let breached = layout.path().join("breached");
+    std::fs::write(&breached, "b\na\n").unwrap();
+    let templates = layout.path().join("templates");
+    std::fs::create_dir_all(templates.join("fr")).unwrap();
+    std::fs::write(templates.join("fr/link.txt"), "{{ unclosed").unwrap();
+    let over = format!(
+        "[pages]\nbase-url = \"http://activation.univ.example\"\n[password]\nbreached = {breached:?}\n\
+         [mail]\noverrides = {templates:?}\nfrom = \"parvis@elsewhere.example\"\n[gate]\nsso = [\"@no-such-group\"]\n",
+    );
+    std::fs::write(layout.path().join("conf.d/60-wrong.toml"), over).unwrap();
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(&config, 0o666);
+    mode(&key, 0o640);
+    mode(&store, 0o755);
+    mode(&layout.state(), 0o755);
+    scene.inbox.close();
+    scene.slapd.stop().unwrap();
+    scene.daemon.wait_status("directory", SOON).unwrap();
+    let said = ctl(&scene.daemon, &["check", "--json"]).code(1);
+    no_secret(&said);
+    let report = said.json();
+    assert_eq!(report["ok"], false);
+    for (words, level) in [
+        ("parvis.toml can be written by everybody (mode 0666)", "failure"),
+        ("/key can be read by others than its owner (mode 0640)", "failure"),
+        ("is open to others (mode 0755)", "failure"),
+        ("cannot be reached", "failure"),
+        ("127.0.0.1 port ", "failure"),
+        ("fr/link.txt", "failure"),
+        ("breached: no digest", "failure"),
+        ("pages.base-url: http://activation.univ.example is in clear", "failure"),
+        ("mails come from parvis@elsewhere.example", "warning"),
+        ("group no-such-group is not known", "warning"),
+        ("directory: down", "failure"),
+    ] {
+        let found = finding(&report, words);
+        assert_eq!(found["level"], level, "{found}");
+        assert!(!found["action"].as_str().unwrap().is_empty(), "{found}");
+    }
+    scene.daemon.terminate().unwrap();
+    let report = ctl(&scene.daemon, &["check", "--json"]).code(1).json();
+    assert_eq!(finding(&report, "no daemon runs")["level"], "warning");
+    assert_eq!(finding(&report, "is a store, marked stopped")["level"], "ok");
+}
+
+#[test]
+fn check_refuses_the_directorys_root() {
+    let slapd = SlapdOptions { more: probe_entry(), ..SlapdOptions::default() };
+    let scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() }).unwrap();
+    let layout = scene.daemon.layout();
+    let over = format!("[directory]\nbind-dn = \"{ADMIN_DN}\"\nprobe-entry = \"{PROBE_DN}\"\n");
+    std::fs::write(layout.path().join("conf.d/60-root.toml"), over).unwrap();
+    std::fs::write(layout.credentials().join("directory-password"), ADMIN_PASSWORD).unwrap();
+    let said = ctl(&scene.daemon, &["check", "--probe", "--json"]).code(1);
+    no_secret(&said);
+    let found = said.json();
+    let found = finding(&found, "accepted a password of one letter");
+    assert_eq!(found["level"], "failure", "{found}");
+    assert!(found["action"].as_str().unwrap().contains("root"), "{found}");
+
+    // Where the root may read the server's configuration, it takes no password to find out.
+    let rule = format!("olcAccess: {{0}}to * by dn.exact=\"{ADMIN_DN}\" read by * break");
+    let change =
+        format!("dn: olcDatabase={{0}}config,cn=config\nchangetype: modify\nadd: olcAccess\n{rule}\n");
+    scene.slapd.configure(&change).unwrap();
+    let report = ctl(&scene.daemon, &["check", "--json"]).code(1).json();
+    assert_eq!(finding(&report, "the service is the database's root")["level"], "failure");
+}
+
+#[test]
+fn check_names_every_fault_of_a_configuration() {
+    let layout = Layout::new().unwrap();
+    let config =
+        "[campus]\nzone = \"Europe/Pariss\"\nnmae = 1\n[mail]\nport = \"25\"\n[directory]\nuriss = []\n";
+    let (status, _) = Daemon::refused(
+        Layout::new().unwrap(),
+        DaemonOptions { config: config.into(), ..Default::default() },
+    )
+    .unwrap();
+    assert_eq!(code(status), 78);
+    std::fs::write(layout.config_file(), config).unwrap();
+    let said = alone(&layout.config_file(), &["check"]).code(78);
+    for words in ["parvis.toml:3: campus.nmae", "parvis.toml:5: mail.port", "parvis.toml:7: directory.uriss"]
+    {
+        assert!(said.out.contains(words), "{words}: {}", said.out);
+    }
+    let fixed =
+        "[campus]\nzone = \"Europe/Pariss\"\n[links]\nrecovery = \"whenever\"\n[sweep]\nschedule = \"x\"\n";
+    std::fs::write(layout.config_file(), fixed).unwrap();
+    let report = alone(&layout.config_file(), &["check", "--json"]).code(78).json();
+    for words in
+        ["campus.zone", "links.recovery", "sweep.schedule", "links.key-credential", "charter.file.fr"]
+    {
+        assert_eq!(finding(&report, words)["area"], "configuration", "{words}");
+    }
+    let said = alone(&layout.config_file(), &["restore", "/dev/null"]).code(1);
+    assert!(said.err.contains("restore"), "{said:?}");
+    std::fs::write(layout.config_file(), config).unwrap();
+    let said = alone(&layout.config_file(), &["restore", "/dev/null"]).code(78);
+    assert!(said.err.contains("campus.nmae") && said.err.contains("parvisctl check"), "{said:?}");
+    let absent = layout.path().join("absent.toml");
+    assert!(alone(&absent, &["check"]).code(78).out.contains("absent.toml: cannot be read"));
+}
