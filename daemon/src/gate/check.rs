@@ -107,13 +107,13 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
             None
         }
     };
-    // By login and by entry: a directory takes many spellings for one. Apart from the sign-ins that succeed, so that
-    // whoever guesses here keeps nobody from the login page.
+    // By login and by entry: a directory takes many spellings for one, and the limit must not tell which entries there
+    // are. Apart from the sign-ins that succeed, so that whoever guesses here keeps nobody from the login page.
     let entry = found.as_ref().map(|entry| entry.uuid.to_string());
-    let counted: Vec<Counted> = std::iter::once(folded(&call.login))
+    let counted: Vec<Counted> = std::iter::once(call.login.clone())
         .chain(entry)
         .map(|whose| limits::of_login(&engine.keys, rates, &whose))
-        .chain(limits::of_client(&engine.keys, rates, desk.ip.as_deref()))
+        .chain(desk.counted_client())
         .collect();
     let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
     if let Some(time) = waiting {
@@ -127,18 +127,6 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
         (BindOutcome::Accepted { .. }, None)
         | (BindOutcome::Refused | BindOutcome::Locked | BindOutcome::Expired, _) => Err(Trouble::SignIn),
     }
-}
-
-/// A login as directories compare it (RFC 4518), near enough: the spellings that they take for one are counted as one
-/// whether somebody is found or not, or the limit would tell who exists.
-fn folded(login: &str) -> String {
-    let shown = login.chars().filter(|c| c.is_whitespace() || !parvis_enrolment::address::invisible(*c));
-    let narrow = shown.map(|c| match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-        c => c,
-    });
-    let lower: String = narrow.flat_map(char::to_lowercase).collect();
-    lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 async fn sign_in(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<StepAnswer, Trouble> {
@@ -216,18 +204,7 @@ fn matches(pattern: &str, login: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{folded, matches};
-
-    #[test]
-    fn spellings_of_one_login_are_one() {
-        for login in
-            ["jdupont", " JDupont ", "j\u{ad}dupont", "\u{ff4a}dupont", "jdupont\u{a0}", "jdu\u{200b}pont"]
-        {
-            assert_eq!(folded(login), "jdupont", "{login:?}");
-        }
-        assert_eq!(folded("de  la\u{3000}Rue"), "de la rue");
-        assert_ne!(folded("jdupond"), folded("jdupont"));
-    }
+    use super::matches;
 
     #[test]
     fn patterns() {

@@ -204,23 +204,20 @@ impl Desk {
     pub fn counted(&self, token: Token, class: Class) -> Vec<Counted> {
         let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
         let mut counted = vec![limits::of_account(keys, rates, class, token.person)];
-        counted.extend(limits::of_client(keys, rates, self.ip.as_deref()));
+        counted.extend(self.counted_client());
         counted
     }
 
-    /// How long to wait where one of these limits is reached already. Nothing is counted.
-    pub fn exhausted(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Trouble> {
-        let (store, now) = (&self.gate.engine.store, clock::now());
-        let mut longest = None;
-        for one in counted {
-            let held = store.get(&one.key).map_err(|error| Trouble::Unavailable(error.to_string()))?;
-            let next = limits::attempt(held.as_ref().map(|held| held.value.as_slice()), one.rate, now);
-            longest = longest.max(next.err());
+    /// What an attempt by this client counts towards: all of a login page's together where it does not say whose it is.
+    pub fn counted_client(&self) -> Option<Counted> {
+        let (keys, rates, ip) = (&self.gate.engine.keys, &self.settings.rates, self.ip.as_deref());
+        match ip.and_then(limits::client) {
+            Some(_) => limits::of_client(keys, rates, ip),
+            None => Some(limits::of_caller(keys, rates, self.uid)),
         }
-        Ok(longest)
     }
 
-    /// The same, for a request that makes us write to an address.
+    /// What one by this account counts towards that makes us write to an address.
     fn counted_address(&self, token: Token, address: Option<&str>) -> Vec<Counted> {
         let mut counted = self.counted(token, Class::AddressChange);
         if let Some(Ok(address)) = address.map(Address::parse) {
@@ -235,8 +232,7 @@ impl Desk {
 
     /// A token that is not ours: counted against the client, and refused.
     async fn forged(&self, refusal: Refusal) -> Trouble {
-        let counted = limits::of_client(&self.gate.engine.keys, &self.settings.rates, self.ip.as_deref());
-        match self.gate.engine.count(&Vec::from_iter(counted)).await {
+        match self.gate.engine.count(&Vec::from_iter(self.counted_client())).await {
             Ok(None) => Trouble::Refused(refusal, None),
             Ok(Some(wait)) => Trouble::Refused(Refusal::TooManyAttempts(wait), None),
             Err(failure) => trouble(failure, None),
