@@ -46,6 +46,10 @@ impl Address {
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         let parsed = EmailAddress::parse_with_options(text, options).map_err(|_| AddressFault::Malformed)?;
         let domain = ascii_domain(parsed.domain()).ok_or(AddressFault::Malformed)?;
+        // No top-level domain is a number (RFC 3696, section 2); 127.0.0.1 is no domain, and some mail systems take it.
+        if domain.rsplit('.').next().is_none_or(|top| top.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(AddressFault::Malformed);
+        }
         let local = parsed.local_part().to_owned();
         let address = Self { local, domain };
         if address.local.starts_with('-') || address.local.len() > 64 {

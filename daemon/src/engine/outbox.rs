@@ -121,7 +121,7 @@ mod tests {
             link: None,
             deadline: at(3600),
         };
-        Waiting::new(Id([0; 16]), order, at(0))
+        Waiting::new(Id([0; 16]), order, None, at(0))
     }
 
     /// Which of these mails, named by a number and due at these seconds, are due at second 0; and when the next is.

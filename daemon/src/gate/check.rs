@@ -113,7 +113,7 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
     let counted: Vec<Counted> = std::iter::once(call.login.clone())
         .chain(entry)
         .map(|whose| limits::of_login(&engine.keys, rates, &whose))
-        .chain(desk.counted_client())
+        .chain(desk.client())
         .collect();
     let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
     if let Some(time) = waiting {

@@ -169,7 +169,9 @@ async fn dispatch(
             Socket::Admin => admin::call(gate, stream, caller, envelope).await,
         },
         other => {
-            Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface: other.to_owned() }))
+            // What is said back of a caller's own words is short, so that it always fits a message.
+            let interface = other.chars().take(128).collect();
+            Reply::Message(error_reply(&service::Failure::InterfaceNotFound { interface }))
         }
     }
 }

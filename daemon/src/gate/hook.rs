@@ -28,10 +28,10 @@ pub struct Desk {
     pub settings: Arc<Settings>,
     /// The language asked for, where it is one of ours.
     pub asked: Option<String>,
-    /// The login page's user.
-    pub uid: u32,
     /// The client's address, as the login page says.
     pub ip: Option<String>,
+    /// The user of pages that may vouch for nobody.
+    pub pages: Option<u32>,
 }
 
 /// Why a request is not done.
@@ -77,8 +77,8 @@ pub async fn call(
     let desk = Desk {
         gate: gate.clone(),
         asked: locale.and_then(crate::engine::locale),
-        uid: caller.uid,
         ip: client.and_then(|client| client.ip.clone()),
+        pages: (!caller.roles.contains(&Role::Sso)).then_some(caller.uid),
         settings,
     };
     match call {

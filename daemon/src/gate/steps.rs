@@ -204,16 +204,17 @@ impl Desk {
     pub fn counted(&self, token: Token, class: Class) -> Vec<Counted> {
         let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
         let mut counted = vec![limits::of_account(keys, rates, class, token.person)];
-        counted.extend(self.counted_client());
+        counted.extend(self.client());
         counted
     }
 
-    /// What an attempt by this client counts towards: all of a login page's together where it does not say whose it is.
-    pub fn counted_client(&self) -> Option<Counted> {
-        let (keys, rates, ip) = (&self.gate.engine.keys, &self.settings.rates, self.ip.as_deref());
-        match ip.and_then(limits::client) {
-            Some(_) => limits::of_client(keys, rates, ip),
-            None => Some(limits::of_caller(keys, rates, self.uid)),
+    /// What counts the client; for pages that name none, the pages themselves. An SSO vouches for people anyway.
+    pub fn client(&self) -> Option<Counted> {
+        let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
+        let named = self.ip.as_deref().and_then(limits::client).is_some();
+        match self.pages {
+            Some(uid) if !named => Some(limits::of_caller(keys, rates, uid)),
+            Some(_) | None => limits::of_client(keys, rates, self.ip.as_deref()),
         }
     }
 
@@ -232,7 +233,7 @@ impl Desk {
 
     /// A token that is not ours: counted against the client, and refused.
     async fn forged(&self, refusal: Refusal) -> Trouble {
-        match self.gate.engine.count(&Vec::from_iter(self.counted_client())).await {
+        match self.gate.engine.count(&Vec::from_iter(self.client())).await {
             Ok(None) => Trouble::Refused(refusal, None),
             Ok(Some(wait)) => Trouble::Refused(Refusal::TooManyAttempts(wait), None),
             Err(failure) => trouble(failure, None),

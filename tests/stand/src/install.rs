@@ -31,11 +31,13 @@ pub const OPENSSL: Package = Package { name: "openssl", purpose: "its certificat
 pub const POSTFIX: Package = Package { name: "postfix", purpose: "a private mail system" };
 /// systemd-analyze.
 pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the units" };
+/// faketime.
+pub const FAKETIME: Package = Package { name: "faketime", purpose: "a daemon that starts three days later" };
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
 /// What all suites need.
-pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD];
+pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
 /// command to type. `say` is told beforehand what will be done.

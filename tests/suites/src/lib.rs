@@ -37,6 +37,16 @@ impl Page {
         Ok(Self { hook: binaries(Profile::Dev)?.parvis_hook, socket: layout.hook_socket() })
     }
 
+    /// A page that other users of this machine can be: the daemon's place is opened, and the hook copied there, because
+    /// the build may be where they cannot go. The daemon must be restarted by nobody but this test.
+    pub fn for_everybody(daemon: &Daemon) -> Result<Self> {
+        let layout = daemon.layout();
+        layout.open_to_all()?;
+        let hook = layout.path().join("parvis-hook");
+        std::fs::copy(binaries(Profile::Dev)?.parvis_hook, &hook)?;
+        Ok(Self { hook, socket: layout.hook_socket() })
+    }
+
     /// Exit code and printed JSON.
     pub fn ask(&self, call: &str, request: &Value) -> Result<(i32, Value)> {
         let socket = self.socket.to_string_lossy();

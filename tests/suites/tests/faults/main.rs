@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod activation;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod directory;
 #[cfg(test)]
 mod disk;
@@ -13,5 +15,9 @@ mod kills;
 mod mail;
 #[cfg(test)]
 mod rounds;
+#[cfg(test)]
+mod service;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod watch;
