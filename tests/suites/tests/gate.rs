@@ -110,6 +110,30 @@ mod asked {
         Ok(())
     }
 
+    /// Step 9 of a student, reached.
+    fn at_the_password(scene: &Scene) -> Result<Walk<'_>> {
+        let mut walk = scene.open("lnguyen")?;
+        walk.prove("linh.nguyen@etu.example")?;
+        walk.charter()?;
+        walk.listing(false)?;
+        walk.step("mail", json!({ "forward": null, "keep_copy": true }), "password")?;
+        Ok(walk)
+    }
+
+    #[test]
+    fn a_directory_that_refuses_for_good_sends_to_the_help_desk() -> Result<()> {
+        let mut options = SceneOptions::default();
+        options.slapd.writable.retain(|attribute| attribute != "supannRessourceEtat");
+        let scene = Scene::start(options)?;
+        let mut walk = at_the_password(&scene)?;
+        let (code, answer) = walk.call("password", json!({ "password": "Pivoine-Atlas-908" }))?;
+        assert_eq!((code, refusal(&answer)), (75, "unavailable"), "{answer}");
+        assert_eq!(at(&answer, "/refusal/then"), "contact");
+        assert_eq!(at(&answer, "/refusal/help"), "assistance@univ.example");
+        assert!(at(&answer, "/refusal/retry_after").is_null());
+        Ok(())
+    }
+
     #[test]
     fn a_mail_sent_again_counts_for_its_address() -> Result<()> {
         let scene = limited("resend-cooldown = \"1s\"\naddress = \"2/24h\"")?;
@@ -168,11 +192,7 @@ mod asked {
     #[test]
     fn a_password_too_many_costs_no_look_at_the_directory() -> Result<()> {
         let mut scene = limited("account-password = \"1/1h\"")?;
-        let mut walk = scene.open("lnguyen")?;
-        walk.prove("linh.nguyen@etu.example")?;
-        walk.charter()?;
-        walk.listing(false)?;
-        walk.step("mail", json!({ "forward": null, "keep_copy": true }), "password")?;
+        let mut walk = at_the_password(&scene)?;
         let (_, short) = walk.call("password", json!({ "password": "court" }))?;
         assert_eq!(refusal(&short), "password-too-short");
         let session = walk.session.clone();
