@@ -116,4 +116,5 @@ refusal-account-locked = Your account is locked. Please contact the help desk: {
 refusal-account-gone = This account no longer exists. Please contact the help desk: { $help }.
 refusal-too-many-attempts = Too many attempts. Try again in { $wait }.
 refusal-busy = Your password is being set. Wait a few seconds.
+refusal-misconfigured = Your account cannot be activated, because of a fault on our side. Your answers are kept. Please contact the help desk: { $help }.
 refusal-unavailable = The service does not answer at the moment. Nothing is lost: try again in a few minutes.

@@ -113,4 +113,5 @@ refusal-account-locked = Votre compte est verrouillé. Adressez-vous à l’assi
 refusal-account-gone = Ce compte n’existe plus. Adressez-vous à l’assistance : { $help }.
 refusal-too-many-attempts = Trop de tentatives. Réessayez dans { $wait }.
 refusal-busy = Votre mot de passe est en cours d’enregistrement. Patientez quelques secondes.
+refusal-misconfigured = Votre compte ne peut pas être activé, à cause d’un défaut de notre côté. Vos réponses sont conservées. Adressez-vous à l’assistance : { $help }.
 refusal-unavailable = Le service ne répond pas pour l’instant. Rien n’est perdu : réessayez dans quelques minutes.

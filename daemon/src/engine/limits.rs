@@ -46,8 +46,8 @@ pub fn of_address(keys: &Keys, rates: &Rates, address: &str) -> Counted {
     Counted { key: key::attempts(keys.counted("address", &address.to_lowercase())), rate: rates.address }
 }
 
-/// The count of a login that the directory does not have. Where it has the entry, [`of_account`] counts it, however the
-/// login is spelt.
+/// The count of guesses at a login, whether the directory has it or not. Where it has, they count by its entry's UUID as
+/// well, however the login is spelt.
 pub fn of_login(keys: &Keys, rates: &Rates, login: &str) -> Counted {
     Counted { key: key::attempts(keys.counted("login", &folded(login))), rate: rates.sign_in }
 }

@@ -107,11 +107,14 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
             None
         }
     };
-    // By entry: a directory takes many spellings for one. Apart from the sign-ins that succeed, so that whoever guesses
-    // here keeps nobody from the login page.
-    let whose = found.as_ref().map_or_else(|| call.login.clone(), |entry| entry.uuid.to_string());
-    let counted: Vec<Counted> =
-        std::iter::once(limits::of_login(&engine.keys, rates, &whose)).chain(desk.client()).collect();
+    // By login and by entry: a directory takes many spellings for one, and the limit must not tell which entries there
+    // are. Apart from the sign-ins that succeed, so that whoever guesses here keeps nobody from the login page.
+    let entry = found.as_ref().map(|entry| entry.uuid.to_string());
+    let counted: Vec<Counted> = std::iter::once(call.login.clone())
+        .chain(entry)
+        .map(|whose| limits::of_login(&engine.keys, rates, &whose))
+        .chain(desk.client())
+        .collect();
     let waiting = engine.count(&counted).await.map_err(|failure| trouble(failure, None))?;
     if let Some(time) = waiting {
         return Err(Trouble::Refused(Refusal::TooManyAttempts(time), None));

@@ -44,6 +44,9 @@ pub enum Trouble {
     TooLong,
     /// The directory or the store does not answer; the reason is for the log.
     Unavailable(String),
+    /// The directory refuses, and will until somebody mends the configuration; the reason is for the log, the language
+    /// the person's.
+    Misconfigured(String, Option<String>),
     /// A fault of our own; the reason is for the log.
     Fault(String),
 }
@@ -197,6 +200,12 @@ impl Desk {
                 tracing::warn!(call = method.as_str(), %why, "a call could not be carried out now");
                 let locale = self.tongue(None);
                 Failure::Refused(Box::new(refuse::unavailable(&self.gate.words, &self.settings, &locale)))
+            }
+            Trouble::Misconfigured(why, person) => {
+                tracing::error!(call = method.as_str(), %why, "a call cannot be carried out before this is mended");
+                let locale = self.tongue(person.as_deref());
+                let (words, settings) = (&self.gate.words, &self.settings);
+                Failure::Refused(Box::new(refuse::misconfigured(words, settings, &locale)))
             }
             Trouble::Fault(why) => {
                 let reference = crate::service::chance::id().to_string();

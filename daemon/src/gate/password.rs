@@ -35,7 +35,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         return Err(Trouble::Refused(Refusal::Busy, locale));
     };
     let counted = desk.counted(token, Class::Password);
-    if let Some(wait) = desk.exhausted(&counted)? {
+    let over = engine.exhausted(&counted).map_err(|failure| trouble(failure, locale.clone()))?;
+    if let Some(wait) = over {
         return Err(Trouble::Refused(Refusal::TooManyAttempts(wait), locale));
     }
     let Some(entry) = engine.directory().read(EntryUuid(token.person.0)).await? else {
@@ -79,7 +80,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         Ok(Activated::Unavailable) => {
             Err(Trouble::Unavailable("the directory could not be written".to_owned()))
         }
-        Ok(Activated::Misconfigured(why)) => Err(Trouble::Fault(why)),
+        Ok(Activated::Misconfigured(why)) => Err(Trouble::Misconfigured(why, locale)),
         Ok(Activated::Failed(failure)) => Err(trouble(failure, locale)),
         Err(error) => Err(Trouble::Fault(error.to_string())),
     }

@@ -68,6 +68,11 @@ pub fn unavailable(words: &Words, settings: &Settings, locale: &str) -> hook::Re
     )
 }
 
+/// The directory will not, today or tomorrow.
+pub fn misconfigured(words: &Words, settings: &Settings, locale: &str) -> hook::Refusal {
+    Teller { words, settings, locale }.contact(RefusalCode::Unavailable, "refusal-misconfigured")
+}
+
 /// Unknown, active, locked or a wrong password: one text.
 pub fn sign_in(words: &Words, settings: &Settings, locale: &str) -> hook::Refusal {
     let teller = Teller { words, settings, locale };

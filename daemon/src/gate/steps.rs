@@ -208,22 +208,17 @@ impl Desk {
         counted
     }
 
-    /// How long to wait where one of these limits is reached already. Nothing is counted.
-    pub fn exhausted(&self, counted: &[Counted]) -> Result<Option<jiff::SignedDuration>, Trouble> {
-        self.gate.engine.exhausted(counted).map_err(|failure| trouble(failure, None))
-    }
-
     /// What counts the client; for pages that name none, the pages themselves. An SSO vouches for people anyway.
     pub fn client(&self) -> Option<Counted> {
         let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
-        let named = self.ip.as_deref().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok());
+        let named = self.ip.as_deref().and_then(limits::client).is_some();
         match self.pages {
             Some(uid) if !named => Some(limits::of_caller(keys, rates, uid)),
             Some(_) | None => limits::of_client(keys, rates, self.ip.as_deref()),
         }
     }
 
-    /// The same, for a request that makes us write to an address.
+    /// What one by this account counts towards that makes us write to an address.
     fn counted_address(&self, token: Token, address: Option<&str>) -> Vec<Counted> {
         let mut counted = self.counted(token, Class::AddressChange);
         if let Some(Ok(address)) = address.map(Address::parse) {

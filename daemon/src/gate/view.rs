@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::engine::keys::{Kind, Token};
 use crate::service::clock;
 use crate::words::{Value, civil, deadline};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::address::masked;
 use parvis_enrolment::policy::Forwarding as Rule;
 use parvis_enrolment::{
@@ -137,14 +137,15 @@ impl<'a> Viewer<'a> {
         };
         let ready =
             link.mailed.checked_add(self.settings.policy.limits.resend_cooldown).unwrap_or(link.mailed);
-        let wait = ready.duration_since(self.now).as_secs().max(0);
+        // Up to the next whole second: 0 is when it may be asked for.
+        let wait = ready.duration_since(self.now).max(SignedDuration::ZERO).as_millis().unsigned_abs();
         Sent {
             address: masked(&link.address),
             at: at.map(|at| civil(self.settings, *at)),
             delivery,
             detail,
             deadline: self.deadline(link.deadline),
-            resend_after: u32::try_from(wait).unwrap_or(0),
+            resend_after: u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX),
         }
     }
 
