@@ -86,7 +86,8 @@ fn no_token_no_password_and_no_credential_is_in_the_store_the_log_or_the_process
     secrets.absent_everywhere(&scene)?;
     let wrong = "Mauvais-mot-de-passe-99";
     secrets.add("wrong password", wrong);
-    let (_, refused) = scene.daemon.hook("authenticate", &json!({ "login": "mdurand", "password": wrong }))?;
+    let (_, refused) =
+        scene.daemon.hook("authenticate", &json!({ "login": "mdurand", "password": wrong }))?;
     assert_eq!(refusal(&refused), "sign-in-refused");
     secrets.add("password of the letter", "Kivo-4821-Tepa");
     let request = json!({ "login": "mdurand", "password": "Kivo-4821-Tepa" });
@@ -151,7 +152,8 @@ fn a_dying_daemon_leaves_no_core_and_nobody_of_its_own_user_reads_its_memory() -
     for name in ["charter.fr.md", "charter.en.md"] {
         std::fs::copy(charters.join(name), layout.path().join(name))?;
     }
-    started.config = started.config.replace(&slapd.ca_file().display().to_string(), &ca.display().to_string());
+    started.config =
+        started.config.replace(&slapd.ca_file().display().to_string(), &ca.display().to_string());
     let here = layout.path().display().to_string();
     started.config = started.config.replace(&charters.display().to_string(), &here);
     let script = layout.path().join("as-nobody");

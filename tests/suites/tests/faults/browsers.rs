@@ -17,7 +17,10 @@ fn a_link_opened_on_another_device_moves_the_waiting_page_on_and_hands_nothing_o
     waiting.call("org.parvis.Hook.State", &json!({ "session": walk.session }), true)?;
     // First where it is, and perhaps that the mail was sent.
     let mut answer = waiting.receive()?.expect("an answer");
-    assert_eq!((&answer["parameters"]["step"], &answer["continues"]), (&json!("recovery-link"), &json!(true)));
+    assert_eq!(
+        (&answer["parameters"]["step"], &answer["continues"]),
+        (&json!("recovery-link"), &json!(true))
+    );
     let (code, elsewhere) = scene.daemon.hook("redeem", &json!({ "link": link }))?;
     assert_eq!((code, elsewhere["step"].as_str()), (0, Some("sign-in")), "{elsewhere}");
     assert_eq!((&elsewhere["session"], &elsewhere["view"]), (&Value::Null, &Value::Null));
@@ -50,7 +53,10 @@ fn a_session_of_somebody_else_is_as_good_as_none_for_a_link() -> Result<()> {
     let (code, answer) = paul.call("redeem", json!({ "link": link }))?;
     assert_eq!((code, answer["step"].as_str(), &answer["session"]), (0, Some("sign-in"), &Value::Null));
     let (_, state) = paul.call("state", json!({}))?;
-    assert_eq!((state["step"].as_str(), state["view"]["login"].as_str()), (Some("recovery-address"), Some("pmoreau")));
+    assert_eq!(
+        (state["step"].as_str(), state["view"]["login"].as_str()),
+        (Some("recovery-address"), Some("pmoreau"))
+    );
     Ok(())
 }
 
@@ -87,7 +93,10 @@ fn two_browsers_at_once_share_the_enrolment_and_each_keeps_its_session() -> Resu
     assert_eq!(state["step"], "password");
     two.password("Violet-mandarine-77")?;
     let done = one.password("Violet-mandarine-77")?;
-    assert_eq!(done["view"]["done"]["return_to"], "https://ent.univ.example/one", "each goes back to its own");
+    assert_eq!(
+        done["view"]["done"]["return_to"], "https://ent.univ.example/one",
+        "each goes back to its own"
+    );
     assert_eq!(two.last["view"]["done"]["return_to"], Value::Null);
     let mails = scene.inbox.messages_to(ADDRESS);
     assert!(mails.iter().filter(|mail| mail.links().is_empty()).count() <= 1, "one notice at most");
@@ -114,7 +123,11 @@ fn where_the_site_says_anywhere_a_recovery_link_goes_on_where_it_is_opened_and_n
     first.charter()?;
     first.listing(true)?;
     let before = scene.inbox.last_number();
-    first.step("mail", json!({ "forward": "forward@ailleurs.example", "keep_copy": true }), "forward-link")?;
+    first.step(
+        "mail",
+        json!({ "forward": "forward@ailleurs.example", "keep_copy": true }),
+        "forward-link",
+    )?;
     let forward = first.link("forward@ailleurs.example", before)?;
     let (_, elsewhere) = scene.daemon.hook("redeem", &json!({ "link": forward }))?;
     assert_eq!((elsewhere["step"].as_str(), &elsewhere["session"]), (Some("sign-in"), &Value::Null));

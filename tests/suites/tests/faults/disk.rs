@@ -82,7 +82,8 @@ fn a_full_disk_is_said_nothing_acknowledged_is_lost_and_room_brings_everything_b
         assert!(begun.elapsed() < Duration::from_secs(2));
     }
     // What writes nothing still works: above all, active people get in.
-    let (code, answer) = scene.daemon.hook("check", &json!({ "login": "cbernard", "authenticated": true }))?;
+    let (code, answer) =
+        scene.daemon.hook("check", &json!({ "login": "cbernard", "authenticated": true }))?;
     assert_eq!(code, 0, "{answer}");
     let (code, answer) = walk.call("state", json!({}))?;
     // sled writes when it is opened: where somebody has taken the very last room, it cannot even be read.

@@ -213,7 +213,11 @@ fn what_a_death_in_the_middle_of_opening_the_store_leaves_keeps_nobody_from_open
         walk.session
     };
     for leave in ["kill", "stop"] {
-        if leave == "kill" { scene.daemon.kill9() } else { scene.daemon.terminate().map(drop)? }
+        if leave == "kill" {
+            scene.daemon.kill9()
+        } else {
+            scene.daemon.terminate().map(drop)?
+        }
         // sled's snapshot, begun and not finished; it would be taken for the newest.
         let sled = scene.daemon.layout().state().join("store/sled");
         std::fs::write(sled.join("snap.7FFFFFFFFFFFFFFF.generating"), b"half")?;

@@ -26,7 +26,8 @@ fn told(walk: &mut Walk<'_>, wanted: &str) -> Result<Value> {
         let (_, answer) = walk.call("state", json!({}))?;
         Ok(Some(answer).filter(|answer| refusal(answer) == wanted))
     })?;
-    found.with_context(|| format!("this browser was never told {wanted}: {:?}", walk.call("state", json!({}))))
+    found
+        .with_context(|| format!("this browser was never told {wanted}: {:?}", walk.call("state", json!({}))))
 }
 
 fn looked(scene: &Scene, link: &str) -> Result<Value> {
@@ -58,7 +59,8 @@ fn an_account_that_is_locked_half_way_closes_and_opens_again_when_it_is_unlocked
     let answer = told(&mut walk, "account-locked")?;
     assert_eq!(answer["refusal"]["then"], "contact", "{answer}");
     link_is_dead(&scene, &mut walk, &link)?;
-    let (code, checked) = scene.daemon.hook("check", &json!({ "login": "mdurand", "authenticated": true }))?;
+    let (code, checked) =
+        scene.daemon.hook("check", &json!({ "login": "mdurand", "authenticated": true }))?;
     assert_eq!((code, checked["status"].as_str(), &checked["url"]), (1, Some("locked"), &Value::Null));
     let (_, opened) = scene.daemon.hook("open", &json!({ "login": "mdurand" }))?;
     assert_eq!(refusal(&opened), "account-locked");
@@ -78,7 +80,8 @@ fn an_account_that_is_activated_elsewhere_half_way_is_done_with() -> Result<()> 
     let answer = told(&mut walk, "not-provisional")?;
     assert_eq!(answer["refusal"]["then"], "sign-in", "{answer}");
     link_is_dead(&scene, &mut walk, &link)?;
-    let (code, checked) = scene.daemon.hook("check", &json!({ "login": "mdurand", "authenticated": true }))?;
+    let (code, checked) =
+        scene.daemon.hook("check", &json!({ "login": "mdurand", "authenticated": true }))?;
     assert_eq!((code, checked["status"].as_str()), (0, Some("active")));
     Ok(())
 }
@@ -91,7 +94,8 @@ fn an_account_that_is_deleted_half_way_is_gone_and_its_name_is_another_person() 
     let answer = told(&mut walk, "account-gone")?;
     assert_eq!(answer["refusal"]["then"], "contact", "{answer}");
     link_is_dead(&scene, &mut walk, &link)?;
-    let (code, checked) = scene.daemon.hook("check", &json!({ "login": "mdurand", "authenticated": true }))?;
+    let (code, checked) =
+        scene.daemon.hook("check", &json!({ "login": "mdurand", "authenticated": true }))?;
     assert_eq!((code, checked["status"].as_str()), (1, Some("unknown")));
     scene.slapd.add_person(&marie())?;
     let fresh = scene.open("mdurand")?;
@@ -148,7 +152,8 @@ fn a_person_who_is_renamed_while_nobody_watches_still_finishes() -> Result<()> {
 }
 
 #[test]
-fn an_account_that_is_provisional_anew_begins_a_new_round_in_which_nothing_of_the_old_one_counts() -> Result<()> {
+fn an_account_that_is_provisional_anew_begins_a_new_round_in_which_nothing_of_the_old_one_counts()
+-> Result<()> {
     let scene = Scene::start(SceneOptions { config: INVITING.to_owned(), ..SceneOptions::default() })?;
     let invitations = |count: usize| -> Result<()> {
         let enough = run::until(LONG, || {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::scene::{config, daemon_options};
-use parvis_stand::{Daemon, Fault, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, run};
+use parvis_stand::{
+    Daemon, Fault, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, run,
+};
 use parvis_suites::{LONG, Page, happened, proxied, shown};
 use serde_json::json;
 
@@ -69,10 +71,12 @@ fn sighup_takes_what_can_change_names_what_cannot_and_keeps_the_old_where_the_ne
 
 #[test]
 fn the_watchdog_is_fed_while_the_daemon_lives_and_not_by_a_frozen_one() -> Result<()> {
-    let scene = Scene::start(SceneOptions { watchdog: Some(Duration::from_millis(600)), ..SceneOptions::default() })?;
+    let scene =
+        Scene::start(SceneOptions { watchdog: Some(Duration::from_millis(600)), ..SceneOptions::default() })?;
     scene.daemon.wait_notification("WATCHDOG=1", 5, LONG)?;
     scene.daemon.pause()?;
-    let fed = |scene: &Scene| scene.daemon.notifications().iter().filter(|line| *line == "WATCHDOG=1").count();
+    let fed =
+        |scene: &Scene| scene.daemon.notifications().iter().filter(|line| *line == "WATCHDOG=1").count();
     let before = fed(&scene);
     assert!(scene.daemon.wait_notification("WATCHDOG=1", before + 2, Duration::from_secs(2)).is_err());
     scene.daemon.resume()?;
@@ -101,10 +105,14 @@ fn a_broken_configuration_is_refused_with_78_and_every_fault_at_once() -> Result
         assert!(said.contains(key), "{key} is not named: {said}");
     }
     // Keys that nobody knows are faults of their own kind, with the line.
-    let (_slapd, _inbox, layout, options, text) = prepared("[campus]\nzoen = \"Europe/Paris\"\n\n[nothing]\nx = 1\n")?;
+    let (_slapd, _inbox, layout, options, text) =
+        prepared("[campus]\nzoen = \"Europe/Paris\"\n\n[nothing]\nx = 1\n")?;
     let (status, said) = Daemon::refused(layout, daemon_options(&options, text))?;
     assert_eq!(status.code(), Some(78), "{said}");
-    assert!(said.contains("50-scene.toml:2") && said.contains("campus.zoen") && said.contains("nothing"), "{said}");
+    assert!(
+        said.contains("50-scene.toml:2") && said.contains("campus.zoen") && said.contains("nothing"),
+        "{said}"
+    );
     // A file that a key names, too, and a secret that everybody can read.
     let (_slapd, _inbox, layout, options, text) = prepared("[mail]\noverrides = \"/nonexistent\"\n")?;
     let credential = layout.credentials().join("key");

@@ -72,8 +72,10 @@ fn bad(kind: Kind) -> Vec<(&'static str, Value)> {
             ("a lone line feed", json!("a\nb")),
         ]
     };
-    let control = [("an escape", json!("a\u{1b}[31mb")), ("DEL", json!("a\u{7f}b")), ("C1", json!("a\u{9b}b"))];
-    let bidi = ["\u{202e}", "\u{2066}", "\u{200f}", "\u{61c}"].map(|mark| ("bidi", json!(format!("a{mark}b"))));
+    let control =
+        [("an escape", json!("a\u{1b}[31mb")), ("DEL", json!("a\u{7f}b")), ("C1", json!("a\u{9b}b"))];
+    let bidi =
+        ["\u{202e}", "\u{2066}", "\u{200f}", "\u{61c}"].map(|mark| ("bidi", json!(format!("a{mark}b"))));
     let mut all: Vec<(&'static str, Value)> = types.to_vec();
     match kind {
         Name(most) => all.extend(text(most).into_iter().chain([flag]).chain(control).chain(bidi)),
@@ -95,7 +97,8 @@ fn invalid(answer: &Value, field: &str) -> bool {
 }
 
 #[test]
-fn each_field_missing_of_the_wrong_type_too_long_or_with_what_it_may_not_hold_is_refused_by_name() -> Result<()> {
+fn each_field_missing_of_the_wrong_type_too_long_or_with_what_it_may_not_hold_is_refused_by_name()
+-> Result<()> {
     let scene = Scene::new()?;
     let mut walk = Walk::open(&scene, "mdurand")?;
     walk.step("recovery-address", json!({ "address": "marie@ailleurs.example" }), "recovery-link")?;
@@ -147,7 +150,8 @@ fn each_field_missing_of_the_wrong_type_too_long_or_with_what_it_may_not_hold_is
 fn what_is_no_message_at_all_is_answered_once_and_the_connection_closed() -> Result<()> {
     let scene = Scene::new()?;
     let session = Walk::open(&scene, "mdurand")?.session;
-    let call = |parameters: &str| format!("{{\"method\":\"org.parvis.Hook.Look\",\"parameters\":{parameters}}}");
+    let call =
+        |parameters: &str| format!("{{\"method\":\"org.parvis.Hook.Look\",\"parameters\":{parameters}}}");
     let deep = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
     let messages: Vec<Vec<u8>> = vec![
         b"".to_vec(),
@@ -221,7 +225,11 @@ fn parvis_hook_says_65_and_the_field_and_never_what_was_in_it() -> Result<()> {
         let shown = String::from_utf8_lossy(&input).chars().take(60).collect::<String>();
         assert_eq!(out.status.code(), Some(65), "{call} {shown}");
         let answer: Value = serde_json::from_slice(&out.stdout)?;
-        assert_eq!((refusal(&answer), answer["refusal"]["field"].as_str()), ("request-invalid", field), "{shown}");
+        assert_eq!(
+            (refusal(&answer), answer["refusal"]["field"].as_str()),
+            ("request-invalid", field),
+            "{shown}"
+        );
         let said = [out.stdout, out.stderr].concat();
         assert!(!String::from_utf8_lossy(&said).contains("geheim"));
     }
@@ -236,15 +244,44 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
     })?;
     let mut walk = Walk::open(&scene, "mdurand")?;
     for address in [
-        "", " ", "@", "a@", "@b.example", "a@b", "a b@c.example", "<a@b.example>", "a@b.example>", "a@b.example,c@d.example",
-        "a@b.example, c@d.example", "a@b.example;c@d.example", "Bcc: a@b.example", "a@b.example%0d%0aBcc:c@d.example\u{a0}",
-        "a@b.example?bcc=c@d.example", "a@[127.0.0.1]", "a@127.0.0.1", "a@b..example", ".a@b.example", "a@-b.example",
-        "a@b.example.", "\"a b\"@c.example", "a@b.example (note)", "a@b@c.example", "a@localhost", "a@b.example RCPT",
-        "a\u{200b}@b.example", "a\u{ad}@b.example", "|/bin/sh@b.example ", "a@univ.example", "a@MAIL.Univ.Example",
-        "a@b.example> SIZE=1", "a@b.example\u{2028}", "a@\u{2024}example",
+        "",
+        " ",
+        "@",
+        "a@",
+        "@b.example",
+        "a@b",
+        "a b@c.example",
+        "<a@b.example>",
+        "a@b.example>",
+        "a@b.example,c@d.example",
+        "a@b.example, c@d.example",
+        "a@b.example;c@d.example",
+        "Bcc: a@b.example",
+        "a@b.example%0d%0aBcc:c@d.example\u{a0}",
+        "a@b.example?bcc=c@d.example",
+        "a@[127.0.0.1]",
+        "a@127.0.0.1",
+        "a@b..example",
+        ".a@b.example",
+        "a@-b.example",
+        "a@b.example.",
+        "\"a b\"@c.example",
+        "a@b.example (note)",
+        "a@b@c.example",
+        "a@localhost",
+        "a@b.example RCPT",
+        "a\u{200b}@b.example",
+        "a\u{ad}@b.example",
+        "|/bin/sh@b.example ",
+        "a@univ.example",
+        "a@MAIL.Univ.Example",
+        "a@b.example> SIZE=1",
+        "a@b.example\u{2028}",
+        "a@\u{2024}example",
     ] {
         let (code, answer) = walk.call("recovery-address", json!({ "address": address }))?;
-        let refused = ["address-invalid", "address-own-domain", "request-invalid"].contains(&refusal(&answer));
+        let refused =
+            ["address-invalid", "address-own-domain", "request-invalid"].contains(&refusal(&answer));
         assert!(code != 0 && refused, "{address:?}: {code} {answer}");
     }
     // What looks like an attack and is an address goes to one recipient, and adds no header.

@@ -17,10 +17,33 @@ fn a_login_that_is_a_filter_or_a_name_in_the_directory_is_nobodys() -> Result<()
     let scene = Scene::new()?;
     let session = Walk::open(&scene, "mdurand")?.session;
     for login in [
-        "*", "m*", "mdurand*", "*durand", "*)(uid=*", "mdurand)(uid=*", "mdurand)(|(uid=*", ")(uid=mdurand", "(uid=mdurand)",
-        "uid=mdurand,ou=people,dc=univ,dc=example", "cn=parvis,ou=services,dc=univ,dc=example", "\\2a", "\\6ddurand",
-        "mdurand\\", "mdurand\\00", "&", "|", "!", "", "mdurand)(objectClass=*", "mdurand,mdurand", "{login}", "{{login}}",
-        "mdurand\u{200b}", "mdurаnd", "cbernard)(uid=cbernard", "cbernard*",
+        "*",
+        "m*",
+        "mdurand*",
+        "*durand",
+        "*)(uid=*",
+        "mdurand)(uid=*",
+        "mdurand)(|(uid=*",
+        ")(uid=mdurand",
+        "(uid=mdurand)",
+        "uid=mdurand,ou=people,dc=univ,dc=example",
+        "cn=parvis,ou=services,dc=univ,dc=example",
+        "\\2a",
+        "\\6ddurand",
+        "mdurand\\",
+        "mdurand\\00",
+        "&",
+        "|",
+        "!",
+        "",
+        "mdurand)(objectClass=*",
+        "mdurand,mdurand",
+        "{login}",
+        "{{login}}",
+        "mdurand\u{200b}",
+        "mdurаnd",
+        "cbernard)(uid=cbernard",
+        "cbernard*",
     ] {
         let (code, answer) = scene.daemon.hook("check", &json!({ "login": login, "authenticated": true }))?;
         assert_eq!((code, answer["status"].as_str()), (1, Some("unknown")), "{login:?}: {answer}");
@@ -35,7 +58,8 @@ fn without_proof_check_says_the_same_of_everybody() -> Result<()> {
     let scene = Scene::new()?;
     let mut answers = BTreeMap::new();
     for login in ["mdurand", "cbernard", "rlemoine", "nobody-at-all", "*"] {
-        let (code, answer) = scene.daemon.hook("check", &json!({ "login": login, "authenticated": false }))?;
+        let (code, answer) =
+            scene.daemon.hook("check", &json!({ "login": login, "authenticated": false }))?;
         assert_eq!((code, &answer["url"]), (1, &Value::Null));
         answers.entry(answer.to_string()).or_insert_with(Vec::new).push(login);
     }
@@ -141,7 +165,8 @@ fn a_login_has_one_limit_in_whatever_spelling_the_directory_takes_for_it() -> Re
         ..SceneOptions::default()
     })?;
     let mut codes = Vec::new();
-    for login in ["mdurand", "MDURAND", " mdurand", "ｍdurand", "mｄurand", "mdｕrand", "ｍｄｕｒａｎｄ"] {
+    for login in ["mdurand", "MDURAND", " mdurand", "ｍdurand", "mｄurand", "mdｕrand", "ｍｄｕｒａｎｄ"]
+    {
         let request = json!({ "login": login, "password": "wrong-password-1" });
         codes.push(refusal(&scene.daemon.hook("authenticate", &request)?.1).to_owned());
     }
