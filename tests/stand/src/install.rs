@@ -31,13 +31,15 @@ pub const OPENSSL: Package = Package { name: "openssl", purpose: "its certificat
 pub const POSTFIX: Package = Package { name: "postfix", purpose: "a private mail system" };
 /// systemd-analyze.
 pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the units" };
+/// Python's environments.
+pub const PYTHON_VENV: Package = Package { name: "python3-venv", purpose: "an independent Varlink client" };
 /// faketime.
 pub const FAKETIME: Package = Package { name: "faketime", purpose: "a daemon that starts three days later" };
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
 /// What all suites need.
-pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME];
+pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
 /// command to type. `say` is told beforehand what will be done.
@@ -140,6 +142,29 @@ pub fn cargo_tool(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Resul
     }
     let _ = std::fs::remove_dir_all(build);
     Ok(binary)
+}
+
+/// A Python with one package of a fixed version, in an environment of its own under `target/tools`, made once.
+pub fn python_tool(package: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let root = target_directory()?.join("tools").join(format!("python-{package}-{version}"));
+    let (python, whole) = (root.join("bin/python"), root.join("whole"));
+    if whole.is_file() {
+        return Ok(python);
+    }
+    say(&format!("installing {package} {version} for Python into {}", root.display()));
+    let mut command = Command::new(program("python3")?);
+    let status = command.args(["-m", "venv", "--clear"]).arg(&root).stdin(Stdio::null()).status();
+    if !status.context("failed to run python3")?.success() {
+        bail!("failed to make a Python environment: the package python3-venv makes it possible");
+    }
+    let mut command = Command::new(&python);
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    let status = command.arg(format!("{package}=={version}")).stdin(Stdio::null()).status();
+    if !status.context("failed to run pip")?.success() {
+        bail!("failed to install {package} {version}");
+    }
+    std::fs::write(whole, "")?;
+    Ok(python)
 }
 
 /// Where cargo builds.
