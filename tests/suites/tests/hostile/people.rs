@@ -48,7 +48,7 @@ fn a_login_that_is_a_filter_or_a_name_in_the_directory_is_nobodys() -> Result<()
         let (code, answer) = scene.daemon.hook("check", &json!({ "login": login, "authenticated": true }))?;
         assert_eq!((code, answer["status"].as_str()), (1, Some("unknown")), "{login:?}: {answer}");
         let (_, opened) = scene.daemon.hook("open", &json!({ "login": login }))?;
-        assert_eq!(refusal(&opened), "not-provisional", "{login:?}: {opened}");
+        assert_eq!(refusal(&opened), "account-gone", "{login:?}: {opened}");
     }
     unharmed(&scene, &session, "recovery-address")
 }
