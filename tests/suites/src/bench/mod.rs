@@ -65,7 +65,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn asked() -> Result<Option<(Length, Vec<(&'static str, Bench)>)>> {
+/// What was asked for: how long, and which.
+type Asked = (Length, Vec<(&'static str, Bench)>);
+
+fn asked() -> Result<Option<Asked>> {
     use lexopt::prelude::*;
     let mut length = Length::Short;
     let mut benches = Vec::new();
