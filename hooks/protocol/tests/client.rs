@@ -72,6 +72,22 @@ fn an_answer_in_pieces() {
 }
 
 #[test]
+fn a_server_that_turns_away_before_it_is_asked_is_heard() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hook.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let mut client = Client::connect(&path, Instant::now() + MARGIN).expect("a connection");
+    let (mut stream, _) = listener.accept().expect("a connection");
+    stream.write_all(b"{\"error\": \"org.parvis.Hook.Refused\", \"parameters\": {}}\0").expect("written");
+    drop(stream);
+    let error = client.call("org.parvis.Hook.State", &json!({ "session": "s" })).expect_err("a refusal");
+    assert!(
+        matches!(&error, ClientError::Answered(reply) if reply.name == "org.parvis.Hook.Refused"),
+        "{error}"
+    );
+}
+
+#[test]
 fn nobody() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("none.sock");
