@@ -168,7 +168,6 @@ impl Settings {
             ("gate.admin-socket", self.gate.admin_socket != other.gate.admin_socket),
             ("links.key-credential", self.key.expose_secret() != other.key.expose_secret()),
             ("mail.overrides", self.mail.overrides != other.mail.overrides),
-            ("log", self.log.filter != other.log.filter || self.log.target != other.log.target),
             ("mail.connections", self.mail.connections != other.mail.connections),
             ("log.filter", self.log.filter != other.log.filter),
             ("log.target", self.log.target != other.log.target),
