@@ -13,8 +13,6 @@ mod units;
 
 pub use credentials::Credentials;
 pub use raw::{LogTarget, Security, Texts, Unknown};
-#[cfg(test)]
-pub use resolve::trial;
 pub use resolve::{LOCALES, hex};
 pub use settings::{CharterView, MailSettings, PasswordPolicy, Rates, Roles, Settings, Who};
 pub use units::Rate;

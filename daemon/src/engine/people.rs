@@ -78,7 +78,7 @@ mod tests {
 
     /// What is kept of an entry with this value in one attribute.
     async fn check(attribute: &str, value: &str, kept: fn(&Profile) -> &str, expected: &str) {
-        let settings = trial("[directory]\nmarker-attribute = \"supannRefId\"\n").unwrap();
+        let settings = trial::settings("[directory]\nmarker-attribute = \"supannRefId\"\n");
         let directory = Directory::connect(settings.directory.clone().prepare().unwrap(), outside());
         let entry = Entry {
             uuid: EntryUuid([0; 16]),

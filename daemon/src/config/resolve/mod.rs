@@ -66,8 +66,6 @@ mod policy;
 mod rooms;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub use tests::trial;
 
 struct Checker<'f> {
     place: String,

@@ -3,8 +3,8 @@
 use super::super::{Credentials, Sources};
 use std::os::unix::fs::PermissionsExt;
 
-/// The settings of this file over the defaults, or what is wrong, by key: for the tests of other rooms.
-pub fn trial(text: &str) -> Result<super::Settings, Vec<String>> {
+/// The settings of this file over the defaults, or what is wrong, by key.
+fn trial(text: &str) -> Result<super::Settings, Vec<String>> {
     settings(text, KEY)
 }
 
