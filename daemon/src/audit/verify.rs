@@ -3,7 +3,7 @@
 use super::record::{Chain, Record, digest, subject};
 use crate::config::hex;
 use crate::dossier::{Dossier, Kept, key};
-use crate::store::{Linker, Store, StoreError};
+use crate::store::{Linked, Linker, Store, StoreError};
 use parvis_enrolment::PersonId;
 use std::collections::HashMap;
 
@@ -22,40 +22,16 @@ pub struct Verdict {
     pub faults: Vec<String>,
 }
 
-/// Walks the chain and every dossier. `anchor` is a head from the journal, which must be part of the chain.
+/// Walks the chain and every dossier, while others go on writing. `anchor` is a head from the journal, which must be
+/// part of the chain.
 pub fn verify(store: &dyn Store, chain: &Chain, wanted: Option<&str>) -> Result<Verdict, StoreError> {
-    let mut faults = Vec::new();
-    let mut previous = [0; 32];
-    let mut number = 0;
-    let mut digests: HashMap<([u8; 16], u32), [u8; 32]> = HashMap::new();
-    let mut seen_anchor = wanted.is_none_or(|wanted| wanted.starts_with("0:"));
-    loop {
-        let page = store.records(number, PAGE)?;
-        if page.is_empty() {
-            break;
-        }
-        for linked in page {
-            if linked.number != number {
-                faults.push(format!("record {number} is missing"));
-                number = linked.number;
-            }
-            let expected = chain.link(&previous, linked.number, &linked.body);
-            if expected != linked.link {
-                faults
-                    .push(format!("record {number} was altered, or a record before it was removed or moved"));
-            }
-            match Record::decode(&linked.body) {
-                Some(record) => {
-                    digests.insert((record.subject, record.n), record.digest);
-                }
-                None => faults.push(format!("record {number} is not one of ours")),
-            }
-            previous = linked.link;
-            number += 1;
-            seen_anchor = seen_anchor || wanted == Some(format!("{number}:{}", hex(&previous)).as_str());
-        }
-    }
+    let mut walk = Walk::new(chain, wanted);
+    walk.go_to(store, store.head().length)?;
+    let doubtful = details(store, &walk.digests, &mut walk.faults)?;
+    // What was committed since: a dossier's record is in the chain by the time that the dossier can be read.
     let head = store.head();
+    walk.go_to(store, head.length)?;
+    let Walk { number, previous, digests, mut faults, seen_anchor, .. } = walk;
     if head.length != number || (number > 0 && head.link != previous) {
         faults.push(format!("the chain ends at {number}, and the store says {}", head.length));
     }
@@ -63,32 +39,99 @@ pub fn verify(store: &dyn Store, chain: &Chain, wanted: Option<&str>) -> Result<
         faults
             .push(format!("the anchor {wanted} is not part of the chain: its tail was cut off or rewritten"));
     }
-    details(store, &digests, &mut faults)?;
+    let untrue = doubtful.into_iter().filter(|fact| digests.get(&fact.place) != Some(&fact.digest));
+    faults.extend(untrue.map(|fact| fact.fault));
     faults.truncate(MOST_FAULTS);
     Ok(Verdict { length: number, head: super::anchor(&head), faults })
 }
 
-/// Every detail that is kept must be the one whose digest is in the chain.
+/// How far the chain was followed, and what was found.
+struct Walk<'a> {
+    chain: &'a Chain,
+    anchor: Option<&'a str>,
+    seen_anchor: bool,
+    number: u64,
+    previous: [u8; 32],
+    digests: HashMap<Place, [u8; 32]>,
+    faults: Vec<String>,
+}
+
+/// Whose fact, and the how manyth.
+type Place = ([u8; 16], u32);
+
+impl<'a> Walk<'a> {
+    fn new(chain: &'a Chain, anchor: Option<&'a str>) -> Self {
+        let seen_anchor = anchor.is_none_or(|anchor| anchor.starts_with("0:"));
+        let (number, previous, digests, faults) = (0, [0; 32], HashMap::new(), Vec::new());
+        Self { chain, anchor, seen_anchor, number, previous, digests, faults }
+    }
+
+    /// Follows it to that length, or to where it ends.
+    fn go_to(&mut self, store: &dyn Store, length: u64) -> Result<(), StoreError> {
+        while self.number < length {
+            let left = usize::try_from(length - self.number).unwrap_or(PAGE);
+            let page = store.records(self.number, PAGE.min(left))?;
+            if page.is_empty() {
+                break;
+            }
+            page.iter().for_each(|linked| self.step(linked));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, linked: &Linked) {
+        if linked.number != self.number {
+            self.faults.push(format!("record {} is missing", self.number));
+            self.number = linked.number;
+        }
+        let number = self.number;
+        if self.chain.link(&self.previous, number, &linked.body) != linked.link {
+            self.faults
+                .push(format!("record {number} was altered, or a record before it was removed or moved"));
+        }
+        match Record::decode(&linked.body) {
+            Some(record) => {
+                self.digests.insert((record.subject, record.n), record.digest);
+            }
+            None => self.faults.push(format!("record {number} is not one of ours")),
+        }
+        self.previous = linked.link;
+        self.number += 1;
+        let here = || format!("{}:{}", self.number, hex(&self.previous));
+        self.seen_anchor = self.seen_anchor || self.anchor.is_some_and(|anchor| anchor == here());
+    }
+}
+
+/// A fact that the chain did not have when it was looked at.
+struct Doubtful {
+    place: Place,
+    digest: [u8; 32],
+    fault: String,
+}
+
+/// Every detail that is kept must be the one whose digest is in the chain: those that are not.
 fn details(
     store: &dyn Store,
-    digests: &HashMap<([u8; 16], u32), [u8; 32]>,
+    digests: &HashMap<Place, [u8; 32]>,
     faults: &mut Vec<String>,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Doubtful>, StoreError> {
+    let mut doubtful = Vec::new();
     each_dossier(store, |person, dossier| {
         let Some(dossier) = dossier else {
             faults.push(format!("the record of {person} cannot be read"));
             return;
         };
         for kept in &dossier.facts {
-            let found = digests.get(&(subject(dossier.salt, person), kept.n));
-            if found != Some(&digest(dossier.salt, &fact_text(kept))) {
-                faults.push(format!(
-                    "{person}: fact {} ({}) is not the one that was recorded",
-                    kept.n, kept.fact.what
-                ));
+            let place = (subject(dossier.salt, person), kept.n);
+            let digest = digest(dossier.salt, &fact_text(kept));
+            if digests.get(&place) != Some(&digest) {
+                let what = &kept.fact.what;
+                let fault = format!("{person}: fact {} ({what}) is not the one that was recorded", kept.n);
+                doubtful.push(Doubtful { place, digest, fault });
             }
         }
-    })
+    })?;
+    Ok(doubtful)
 }
 
 /// Calls back for every dossier, `None` where it cannot be read.
