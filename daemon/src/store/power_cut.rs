@@ -13,9 +13,11 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::conformance::{commit, delete, linker, open_trusting, put, verify_chain};
@@ -27,14 +29,15 @@ const WRITERS: usize = 4;
 const DIR: &str = "PARVIS_TEST_POWER_CUT_DIR";
 const TRUSTING: &str = "PARVIS_TEST_POWER_CUT_TRUSTING";
 
-fn rounds(few: usize, many: usize) -> usize {
+/// How much of something: `PARVIS_FULL=1` asks for more.
+fn much(few: usize, many: usize) -> usize {
     if std::env::var_os("PARVIS_FULL").is_some() { many } else { few }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost() {
     let mut acknowledged = 0;
-    for round in 0..rounds(3, 30) {
+    for round in 0..much(3, 30) {
         let mut machine = Machine::new();
         // The second cut finds what the first left: a snapshot, and segments that were used before.
         for cut in 0..2 {
@@ -51,7 +54,7 @@ fn nothing_acknowledged_is_lost() {
 #[test]
 fn without_the_fdatasync_the_test_finds_losses() {
     let mut losses = Vec::new();
-    for round in 0..rounds(4, 12) {
+    for round in 0..much(4, 12) {
         // A store that cannot even be looked through has lost something, too.
         let lost = std::panic::catch_unwind(|| Machine::new().cut(round, true).len()).unwrap_or(usize::MAX);
         println!("round {round}: {lost} lost");
@@ -83,13 +86,15 @@ impl Machine {
         let path = |name: &str| self.work.path().join(format!("{name}-{}", self.cuts));
         let disk = Mount::new(&self.image, &path("running"));
         let mut writer = Writer(start_writer(&disk.at, trusting));
-        let reader = collect(&mut writer.0);
-        // Not a wait for something: whatever the writer is doing then, is cut.
-        std::thread::sleep(Duration::from_millis(400 + (seed as u64 * 377) % 900));
-        kill(Pid::from_raw(writer.0.id() as i32), Signal::SIGSTOP).unwrap();
-        fs::copy(&self.image, path("found")).unwrap();
+        let heard = collect(&mut writer.0);
+        // Whatever the writer is doing when this many are acknowledged, is cut.
+        for _ in 0..30 + (seed * 173) % much(700, 7000) {
+            self.acknowledged.push(heard.recv_timeout(Duration::from_secs(60)).unwrap());
+        }
+        writer.stop();
+        copy_at_rest(&self.image, &path("found"));
         drop(writer);
-        self.acknowledged.extend(reader.join().unwrap());
+        self.acknowledged.extend(heard);
         drop(disk);
         fs::remove_file(&self.image).unwrap();
         self.image = path("found");
@@ -138,6 +143,28 @@ struct Acknowledged {
 /// The writer, until it is dropped.
 struct Writer(Child);
 
+impl Writer {
+    /// Stops it, and returns when all of its threads stand still: on a busy machine that takes a while after the signal,
+    /// and whatever they acknowledge meanwhile must be on the image.
+    fn stop(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        kill(pid, Signal::SIGSTOP).unwrap();
+        let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(status, WaitStatus::Stopped(pid, Signal::SIGSTOP), "the writer ended by itself");
+    }
+}
+
+/// Copies the image as it is at one moment: the kernel may still write to it, though nobody asks for it any more.
+fn copy_at_rest(image: &Path, copy: &Path) {
+    for _ in 0..100 {
+        fs::copy(image, copy).unwrap();
+        if run_for_status(Command::new("cmp").arg("-s").arg(image).arg(copy)) {
+            return;
+        }
+    }
+    panic!("the image never comes to rest");
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         let _ended_by_itself = self.0.kill();
@@ -155,19 +182,19 @@ fn start_writer(at: &Path, trusting: bool) -> Child {
 }
 
 /// Reads the acknowledgements as they come: the pipe is never full.
-fn collect(writer: &mut Child) -> std::thread::JoinHandle<Vec<Acknowledged>> {
+fn collect(writer: &mut Child) -> Receiver<Acknowledged> {
     let out = BufReader::new(writer.stdout.take().unwrap());
+    let (sender, heard) = channel();
     std::thread::spawn(move || {
-        let mut all = Vec::new();
         for line in out.lines() {
             let line = line.unwrap();
             let words: Vec<&str> = line.split(' ').collect();
             if let ["acknowledged", key, version, "."] = words[..] {
-                all.push(Acknowledged { key: key.to_owned(), version: version.parse().unwrap() });
+                sender.send(Acknowledged { key: key.to_owned(), version: version.parse().unwrap() }).unwrap();
             }
         }
-        all
-    })
+    });
+    heard
 }
 
 /// Not a test of its own: what `cut` starts as its writer. Without its folder it only says so.
@@ -230,6 +257,10 @@ impl Drop for Mount {
     fn drop(&mut self) {
         run(Command::new("umount").arg(&self.at));
     }
+}
+
+fn run_for_status(command: &mut Command) -> bool {
+    command.status().unwrap_or_else(|error| panic!("{command:?}: {error}")).success()
 }
 
 /// Runs a tool of the system; a failure says what the test needs.
