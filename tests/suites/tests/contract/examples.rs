@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
+use parvis_stand::place::Place;
 use parvis_stand::{Person, Population, Scene, SceneOptions, SlapdOptions, State, binaries, run};
 use parvis_suites::{LONG, Raw};
 use serde_json::{Value, json};
@@ -173,9 +174,15 @@ fn every_example_of_the_page_is_what_the_daemon_says() -> Result<()> {
         person("pmartin", "Paul", "Martin", "paul.martin@example.edu"),
         person("fresh", "Fanny", "Fresh", "fanny@example.edu"),
     ];
+    // The page's digest is that of these texts.
+    let charters = Place::new("charters")?;
+    std::fs::write(charters.join("en.md"), "test")?;
+    std::fs::write(charters.join("fr.md"), "essai")?;
+    let file = |name: &str| charters.join(name).display().to_string();
+    let texts = format!("file = {{ fr = {:?}, en = {:?} }}\n", file("fr.md"), file("en.md"));
     let scene = Scene::start(SceneOptions {
         slapd: SlapdOptions { people, ..SlapdOptions::default() },
-        config: CAMPUS.to_owned(),
+        config: CAMPUS.replace("[charter]\n", &format!("[charter]\n{texts}")),
         ..SceneOptions::default()
     })?;
     let (session, ticket, link) = Default::default();

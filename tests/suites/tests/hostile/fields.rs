@@ -265,7 +265,6 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
         ".a@b.example",
         "a@-b.example",
         "a@b.example.",
-       
         "a@b.example (note)",
         "a@b@c.example",
         "a@localhost",
