@@ -61,7 +61,7 @@ impl Scene {
         let options = &options;
         let slapd = Slapd::start(options.slapd.clone())?;
         let inbox = Inbox::start(options.inbox.clone())?;
-        Self::around(slapd, inbox, &options)
+        Self::around(slapd, inbox, options)
     }
 
     /// Starts the daemon beside servers that run already, perhaps with a proxy before one of them.
