@@ -34,6 +34,8 @@ pub struct Settings {
     pub store: PathBuf,
     pub log: super::raw::Log,
     pub key: SecretString,
+    /// What can be meant so, and hardly is: said at start and by `parvisctl check`.
+    pub cautions: Vec<super::Fault>,
 }
 
 /// Which attributes say what about a person.

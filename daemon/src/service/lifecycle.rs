@@ -47,6 +47,7 @@ pub fn run(config: &Path) -> ExitCode {
         }
     };
     logging::start(&settings.log.filter, settings.log.target);
+    settings.cautions.iter().for_each(|caution| tracing::warn!("{caution}"));
     process::harden();
     process::descriptors(settings.gate.connections as u64 + 256);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
@@ -257,6 +258,7 @@ fn reload(sources: &Sources, engine: &Engine, gate: &Gate, outbox: &Outbox) {
             } else {
                 match post(&settings) {
                     Ok(post) => {
+                        settings.cautions.iter().for_each(|caution| tracing::warn!("{caution}"));
                         outbox.replace(post);
                         process::descriptors(settings.gate.connections as u64 + 256);
                         engine.reload(Arc::new(settings));

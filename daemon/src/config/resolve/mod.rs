@@ -12,7 +12,7 @@ const SHORTEST_KEY: usize = 32;
 
 /// What the configuration means; `None` where something is wrong (said in `faults`).
 pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Settings> {
-    let mut check = Checker { place: sources.file.display().to_string(), faults };
+    let mut check = Checker { place: sources.file.display().to_string(), faults, cautions: Vec::new() };
     check.campus(&raw.campus, &raw.pages);
     let key = check.key(&raw.links, sources);
     let policy = check.policy(&raw);
@@ -25,6 +25,7 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
     let password = check.password(&raw.password);
     check.gate(&raw.gate);
     check.log(&raw.log);
+    let cautions = check.cautions;
     Some(Settings {
         policy: policy?,
         charter: CharterView { title: raw.charter.title, url: raw.charter.url },
@@ -56,6 +57,7 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
         store: raw.store.path,
         log: raw.log,
         key: key?,
+        cautions,
         campus: raw.campus,
         pages: raw.pages,
     })
@@ -70,11 +72,16 @@ mod tests;
 struct Checker<'f> {
     place: String,
     faults: &'f mut Faults,
+    cautions: Faults,
 }
 
 impl Checker<'_> {
     fn fault(&mut self, key: &str, what: impl Into<String>) {
         self.faults.push(Fault::new(&self.place, key, what));
+    }
+
+    fn caution(&mut self, key: &str, what: impl Into<String>) {
+        self.cautions.push(Fault::new(&self.place, key, what));
     }
 
     /// The value, or the fault under its key.

@@ -35,9 +35,9 @@ impl Checker<'_> {
             ] {
                 if validity.as_ref().is_some_and(|validity| units::longest(validity) >= limits.enrolment_idle)
                 {
-                    self.fault(
+                    self.caution(
                         "limits.enrolment-idle",
-                        format!("must be longer than any link can be used, and {key} allows as much"),
+                        format!("should be longer than any link can be used, and {key} allows as much"),
                     );
                 }
             }

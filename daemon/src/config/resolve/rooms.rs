@@ -156,7 +156,7 @@ impl Checker<'_> {
                 let span = self.take(key, units::span(text))?;
                 let least = units::shortest(&span);
                 if least < DAY || least <= notice {
-                    self.fault(key, "must be a day or more, and longer than limits.notice: what is kept is not erased while its mail is on its way");
+                    self.caution(key, "should be a day or more, and longer than limits.notice: what is erased loses the mails that are on their way");
                 }
                 Some(span)
             });

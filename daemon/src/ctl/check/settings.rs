@@ -6,6 +6,13 @@ use nix::unistd::{Gid, Group, Uid, User};
 
 /// Addresses, senders, time, roles, and what no look can find.
 pub fn look(settings: &Settings, notes: &mut Notes) {
+    for caution in &settings.cautions {
+        notes.about("configuration").warning(
+            caution.to_string(),
+            "a value that is meant so",
+            "correct the key",
+        );
+    }
     time(settings, notes.about("time"));
     addresses(settings, notes.about("pages"));
     sender(settings, notes.about("mail"));
