@@ -1,4 +1,4 @@
-//! A disk that really fills up: a small tmpfs. Needs root to mount it; without it, it fails.
+//! A disk that really fills up: a small tmpfs, a small ext4. Needs root and loop devices; without them it fails.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -12,7 +12,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +100,17 @@ pub enum OpenError {
         /// What it said.
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether it may go away by itself (exit 75), or needs the sysadmin's hands (exit 78).
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::NoRoom { .. } | Self::Locked { .. } | Self::Io { .. } => true,
+            Self::Newer { .. } | Self::Header { .. } | Self::NotAStore { .. } | Self::Damaged { .. } => false,
+        }
+    }
 }
 
 /// Opens the store in a folder; an empty or absent folder becomes an empty store.
@@ -260,12 +271,9 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder if it is absent, and locks it. The lock is on the folder itself: no file is made for it.
     pub(super) fn lock(dir: &Path) -> Result<Self, OpenError> {
-        if !dir.exists() {
-            fs::create_dir_all(dir).map_err(|source| failed("make", dir, source))?;
-            // What is in it is about people: nobody else's business, whatever the umask.
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-                .map_err(|source| failed("protect", dir, source))?;
-        }
+        // What is stored is about people: nobody else's to read.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|source| failed("make", dir, source))?;
         let lock = File::open(dir).map_err(|source| failed("open", dir, source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { dir: dir.to_path_buf(), _lock: lock }),

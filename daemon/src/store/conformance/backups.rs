@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = &[
     ("a backup is of one moment", a_backup_is_of_one_moment),
     ("a damaged backup leaves nothing behind", a_damaged_backup_leaves_nothing_behind),
     ("two backups at once", two_at_once),
+    ("a backup that is overtaken fails, not the commits", an_overtaken_backup),
 ];
 
 type All = Vec<(Vec<u8>, super::Held)>;
@@ -153,4 +154,40 @@ fn two_at_once(fixture: &mut dyn Fixture) {
     commit(&*store, Commit { checks: vec![check(b"a", None)], ..writes(vec![put(b"a", b"1")]) });
     store.backup(&mut Second(Arc::clone(&store), false)).unwrap();
     store.backup(&mut Vec::new()).unwrap();
+}
+
+/// Replaces everything, once, in the midst of the backup.
+struct Replacing(Arc<dyn Store>, u8);
+
+const LARGE: u8 = 64;
+
+fn replace_all(store: &dyn Store, byte: u8) {
+    for n in 0..LARGE {
+        let key = |m: u8| [b'l', n, m];
+        commit(store, writes((0..5).map(|m| put(&key(m), &[byte; 65_536])).collect()));
+    }
+}
+
+impl Write for Replacing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1 += 1;
+        if self.1 == 1 {
+            replace_all(&*self.0, 2);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn an_overtaken_backup(fixture: &mut dyn Fixture) {
+    let store = fixture.store();
+    replace_all(&*store, 1);
+    let error = store.backup(&mut Replacing(Arc::clone(&store), 0)).unwrap_err();
+    assert!(error.to_string().contains("too much changed"), "{error}");
+    let now = all(&*store);
+    assert!(now.len() == usize::from(LARGE) * 5 && now.iter().all(|(_, held)| held.value == [2; 65_536]));
+    store.backup(&mut io::sink()).unwrap();
 }
