@@ -271,7 +271,6 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
         "a@b.example RCPT",
         "a\u{200b}@b.example",
         "a\u{ad}@b.example",
-        "|/bin/sh@b.example ",
         "a@univ.example",
         "a@MAIL.Univ.Example",
         "a@b.example> SIZE=1",
@@ -284,7 +283,13 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
         assert!(code != 0 && refused, "{address:?}: {code} {answer}");
     }
     // What looks like an attack and is an address goes to one recipient, and adds no header.
-    for address in ["\"a b\"@c.example", "o'brien+x=y@b.example", "$(id)@b.example", "%s%n@b.example"] {
+    for address in [
+        "\"a b\"@c.example",
+        "|/bin/sh@b.example",
+        "o'brien+x=y@b.example",
+        "$(id)@b.example",
+        "%s%n@b.example",
+    ] {
         let (code, _) = walk.call("recovery-address", json!({ "address": address }))?;
         if code == 0 {
             let mail = scene.mail(address, 0)?;
