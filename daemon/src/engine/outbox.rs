@@ -52,10 +52,14 @@ pub fn settle(due: &Due) -> Write {
     Write::Delete { key: due.key.clone() }
 }
 
-/// The first mails, due or not, at most `limit`.
-pub fn first(store: &dyn Store, limit: usize) -> Result<Vec<Due>, StoreError> {
-    let found = store.scan(b"o", b"p", limit)?;
-    Ok(found.into_iter().filter_map(|(key, held)| read(key, &held.value)).collect())
+/// The first mails, due or not, at most `limit`, but for those whose key is passed over.
+pub fn first(
+    store: &dyn Store,
+    limit: usize,
+    passed: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Due>, StoreError> {
+    let found = store.scan(b"o", b"p", limit)?.into_iter().filter(|(key, _)| !passed(key));
+    Ok(found.filter_map(|(key, held)| read(key, &held.value)).collect())
 }
 
 fn read(key: Vec<u8>, value: &[u8]) -> Option<Due> {

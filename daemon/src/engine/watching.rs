@@ -11,11 +11,13 @@ use crate::store::{Commit, Write};
 use parvis_enrolment::{Event, Id, PersonId, Stage};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How many sightings may wait.
 const WAITING: usize = 64;
+/// How often the place in the directory's history is written, at most.
+const KEPT_EVERY: Duration = Duration::from_secs(1);
 /// More people than this, and more than half of those who are open, gone at once: the directory is not believed.
 const FEW: usize = 20;
 
@@ -28,13 +30,48 @@ pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
         Err(_) => return,
     };
     let watching = tokio::spawn(watch(prepared, outside(), cookie, sink));
-    while let Some(sighting) = sightings.recv().await {
-        take(&engine, &board, sighting).await;
+    let mut place = Place::default();
+    loop {
+        match tokio::time::timeout(place.rest(), sightings.recv()).await {
+            Ok(Some(Sighting::Cookie(cookie))) => place.newest = Some(cookie),
+            Ok(Some(sighting)) => take(&engine, &board, &mut place, sighting).await,
+            Ok(None) => break,
+            Err(_) => place.keep(&engine).await,
+        }
+        if place.rest().is_zero() {
+            place.keep(&engine).await;
+        }
     }
     watching.abort();
 }
 
-async fn take(engine: &Arc<Engine>, board: &Board, seen: Sighting) {
+/// How far the directory's history was taken in. It is written once in a while: what came after the one that is kept
+/// comes again after a restart, and changes nothing then.
+#[derive(Default)]
+struct Place {
+    newest: Option<Vec<u8>>,
+    kept: Option<Instant>,
+}
+
+impl Place {
+    /// How long the newest may wait.
+    fn rest(&self) -> Duration {
+        match (&self.newest, self.kept) {
+            (None, _) => Duration::MAX,
+            (Some(_), None) => Duration::ZERO,
+            (Some(_), Some(kept)) => KEPT_EVERY.saturating_sub(kept.elapsed()),
+        }
+    }
+
+    async fn keep(&mut self, engine: &Engine) {
+        if let Some(cookie) = self.newest.take() {
+            keep(engine, cookie).await;
+        }
+        self.kept = Some(Instant::now());
+    }
+}
+
+async fn take(engine: &Arc<Engine>, board: &Board, place: &mut Place, seen: Sighting) {
     match seen {
         Sighting::Entry(entry) => {
             let settings = engine.settings();
@@ -49,10 +86,11 @@ async fn take(engine: &Arc<Engine>, board: &Board, seen: Sighting) {
                 None => true,
             };
             if let (true, Some(cookie)) = (whole, cookie) {
-                keep(engine, cookie).await;
+                place.newest = Some(cookie);
+                place.keep(engine).await;
             }
         }
-        Sighting::Cookie(cookie) => keep(engine, cookie).await,
+        Sighting::Cookie(cookie) => place.newest = Some(cookie),
         Sighting::Down { why } => board.set("watch", State::Degraded, &why),
     }
 }
@@ -93,7 +131,7 @@ async fn read_and_see(engine: &Arc<Engine>, id: PersonId) {
     let mut wait = Duration::from_millis(100);
     loop {
         match read_sighting(engine, id).await {
-            Ok(event) => return see(engine, id, event).await,
+            Ok(event) => return take_in(engine, id, event).await,
             Err(error) => {
                 tracing::debug!(%error, "cannot read an entry that the watch named");
                 tokio::time::sleep(wait).await;
@@ -103,12 +141,16 @@ async fn read_and_see(engine: &Arc<Engine>, id: PersonId) {
     }
 }
 
-/// One event, kept before the next is taken: a full store holds the watch back instead of losing people.
+/// What the watch said of an entry. A provisional entry of somebody who is done may be an old event on its way: it is
+/// read again before a round begins.
 async fn see(engine: &Arc<Engine>, id: PersonId, event: Event) {
-    let event = match certain(engine, id, event).await {
-        Some(event) => event,
-        None => return,
-    };
+    let done = matches!(engine.dossier(id), Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Done { .. }));
+    let read = if done { read_sighting(engine, id).await.ok() } else { None };
+    take_in(engine, id, read.unwrap_or(event)).await;
+}
+
+/// One event, kept before the next is taken: a full store holds the watch back instead of losing people.
+async fn take_in(engine: &Arc<Engine>, id: PersonId, event: Event) {
     let mut wait = Duration::from_millis(100);
     loop {
         match engine.act(Ask::new(id, Actor::Directory, event.clone())).await {
@@ -121,15 +163,6 @@ async fn see(engine: &Arc<Engine>, id: PersonId, event: Event) {
             }
         }
     }
-}
-
-/// A provisional entry of somebody who is done may be an old event on its way: read again before a round begins.
-async fn certain(engine: &Arc<Engine>, id: PersonId, event: Event) -> Option<Event> {
-    let done = matches!(engine.dossier(id), Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Done { .. }));
-    if !done {
-        return Some(event);
-    }
-    read_sighting(engine, id).await.ok().or(Some(event))
 }
 
 async fn keep(engine: &Engine, cookie: Vec<u8>) {

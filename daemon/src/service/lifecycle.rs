@@ -102,9 +102,11 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
         }),
     ];
     tokio::spawn(engine::resume(parts.engine.clone()));
+    // Before READY: whoever was told may stop us at once, and must find us listening.
+    let listening = Signals::new([SIGHUP, SIGTERM, SIGINT]);
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    signals(&parts, &outbox).await;
+    signals(&parts, &outbox, listening).await;
     notify(&[NotifyState::Stopping, NotifyState::Status("finishing what was begun")]);
     tracing::info!("stopping");
     background.iter().for_each(tokio::task::JoinHandle::abort);
@@ -195,8 +197,8 @@ fn post(settings: &Settings) -> Result<Post, String> {
 }
 
 /// Waits for the signal to stop; a second one stops at once.
-async fn signals(parts: &Parts, outbox: &Outbox) {
-    let mut signals = match Signals::new([SIGHUP, SIGTERM, SIGINT]) {
+async fn signals(parts: &Parts, outbox: &Outbox, listening: std::io::Result<Signals>) {
+    let mut signals = match listening {
         Ok(signals) => signals,
         Err(error) => return tracing::error!(%error, "failed to take signals"),
     };

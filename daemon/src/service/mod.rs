@@ -13,6 +13,7 @@ mod sockets;
 
 pub use arguments::Arguments;
 pub use lifecycle::run;
+pub use process::small_pages;
 
 use crate::directory::Outside;
 use std::sync::Arc;

@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
+/// For each connection, so many mails are composed, sent or settled at once.
+const AHEAD: usize = 4;
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
 
@@ -31,6 +33,8 @@ pub struct Outbox {
     /// Kept open, with the configuration under which they were made.
     connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
     under_way: Mutex<HashSet<Vec<u8>>>,
+    /// One permit a connection that may be open.
+    lines: Semaphore,
     finished: Notify,
     held_until: Mutex<Option<Timestamp>>,
 }
@@ -48,7 +52,9 @@ enum Tried {
 
 impl Outbox {
     pub fn new(engine: Arc<Engine>, board: Arc<Board>, post: Post) -> Self {
+        let lines = Semaphore::new(engine.settings().mail.connections);
         Self {
+            lines,
             engine,
             board,
             post: RwLock::new(Arc::new(post)),
@@ -72,7 +78,8 @@ impl Outbox {
 /// Sends what is due, for as long as the daemon lives. When `stop` is rung, takes nothing more and waits for what is
 /// under way.
 pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
-    let places = Arc::new(Semaphore::new(outbox.engine.settings().mail.connections));
+    let together = outbox.engine.settings().mail.connections * AHEAD;
+    let places = Arc::new(Semaphore::new(together));
     loop {
         let pause = match round(&outbox, &places).await {
             Ok(pause) => pause,
@@ -88,7 +95,7 @@ pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
             () = stop.notified() => break,
         }
     }
-    let all = u32::try_from(outbox.engine.settings().mail.connections).unwrap_or(1);
+    let all = u32::try_from(together).unwrap_or(1);
     let _ = tokio::time::timeout(Duration::from_secs(20), places.acquire_many(all)).await;
 }
 
@@ -99,16 +106,17 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
         return Ok(until);
     }
     let mut next = Duration::from_secs(60);
-    // Those under way stand first, and are no more than there are connections.
-    let page = outbox.engine.settings().mail.connections * 2 + 1;
-    for due in outbox::first(outbox.engine.store.as_ref(), page)? {
+    let free = places.available_permits();
+    if free == 0 {
+        return Ok(next);
+    }
+    // Those under way stand first; one more than can be begun says when the next is due.
+    let page = outbox.under_way() + free + 1;
+    for due in outbox::first(outbox.engine.store.as_ref(), page, |key| outbox.is_under_way(key))? {
         if due.at > now {
             let wait = Duration::try_from(due.at.duration_since(now)).unwrap_or(next);
             next = next.min(wait);
             break;
-        }
-        if outbox.is_under_way(&due) {
-            continue;
         }
         let Ok(place) = places.clone().try_acquire_owned() else { break };
         outbox.mark(&due);
@@ -125,6 +133,7 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
 
 /// One mail: still wanted? built, sent, its outcome committed.
 async fn send(outbox: &Outbox, due: &Due) {
+    let line = outbox.lines.acquire().await;
     let waiting = &due.waiting;
     let now = clock::now();
     let dossier = match outbox.engine.dossier(waiting.person) {
@@ -160,6 +169,8 @@ async fn send(outbox: &Outbox, due: &Due) {
         }
         Err(error) => tried(error),
     };
+    // While the outcome is being kept, the next mail is on its way.
+    drop(line);
     settle(outbox, due, tried).await;
 }
 
@@ -283,8 +294,12 @@ impl Outbox {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).push((settings, connection));
     }
 
-    fn is_under_way(&self, due: &Due) -> bool {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains(&due.key)
+    fn under_way(&self) -> usize {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn is_under_way(&self, key: &[u8]) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 
     fn mark(&self, due: &Due) {
