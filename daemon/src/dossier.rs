@@ -63,6 +63,12 @@ pub enum Actor {
     Staff(String),
 }
 
+/// What every format says.
+#[derive(Deserialize)]
+struct Format {
+    v: u32,
+}
+
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
@@ -88,16 +94,15 @@ impl Dossier {
 
     /// Reads a record.
     pub fn decode(person: PersonId, bytes: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Format {
-            v: u32,
-        }
         let broken = |error: serde_json::Error| Unreadable::Broken(person, error.to_string());
-        let Format { v } = serde_json::from_slice(bytes).map_err(broken)?;
-        if v > FORMAT {
-            return Err(Unreadable::Newer(person, v));
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(dossier) if dossier.v <= FORMAT => Ok(dossier),
+            // A newer one need not be readable as ours to be told from a broken one.
+            read => match serde_json::from_slice::<Format>(bytes).map_err(broken)? {
+                Format { v } if v > FORMAT => Err(Unreadable::Newer(person, v)),
+                Format { .. } => read.map_err(broken),
+            },
         }
-        serde_json::from_slice(bytes).map_err(broken)
     }
 
     /// Adds a fact and gives its place.

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 /// How many sightings may wait.
 const WAITING: usize = 64;
+/// How often the place in the directory's history is written, at most.
+const KEPT_EVERY: Duration = Duration::from_secs(1);
 /// How often an entry is asked for that the directory refuses to show.
 const REFUSALS: u32 = 3;
 /// What a refresh said and was not believed is looked at again after this, by a whole refresh.
@@ -32,11 +34,16 @@ struct Follower {
     doubt: Option<Doubt>,
     /// When to begin with a whole refresh; until then no place in the directory's history is kept.
     again: Option<Instant>,
+    /// The newest place in the directory's history that is not kept yet.
+    newest: Option<Vec<u8>>,
+    /// When one was kept last.
+    kept: Instant,
 }
 
 /// Watches the directory for as long as the daemon lives, and takes in what it says.
 pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
-    let mut follower = Follower { engine, board, doubt: None, again: None };
+    let mut follower =
+        Follower { engine, board, doubt: None, again: None, newest: None, kept: Instant::now() };
     let mut cookie = follower.engine.store.get(&key::own("cookie")).ok().flatten().map(|held| held.value);
     loop {
         let prepared = match follower.engine.settings().directory.clone().prepare() {
@@ -61,9 +68,22 @@ impl Follower {
                     None => std::future::pending().await,
                 }
             };
+            // Written once in a while: what came after the one that is kept comes again after a restart, and changes
+            // nothing then.
+            let (waits, rest) = (self.newest.is_some(), self.kept + KEPT_EVERY);
+            let rest = async move {
+                match waits {
+                    true => tokio::time::sleep_until(rest).await,
+                    false => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = time => return self.again = None,
+                () = rest => {
+                    let newest = self.newest.take();
+                    self.keep(newest).await;
+                }
                 sighting = sightings.recv() => match sighting {
                     Some(sighting) => self.take(sighting).await,
                     // The watch has ended, which it never does by itself: from the beginning, after a while.
@@ -96,9 +116,10 @@ impl Follower {
                 if self.doubt.is_none() {
                     self.board.set("watch", State::Working, "following the directory");
                 }
+                self.newest = None;
                 self.keep(cookie).await;
             }
-            Sighting::Cookie(cookie) => self.keep(Some(cookie)).await,
+            Sighting::Cookie(cookie) => self.newest = Some(cookie),
             Sighting::Down { why } => self.board.set("watch", State::Degraded, &why),
         }
     }
@@ -138,7 +159,8 @@ impl Follower {
     }
 
     /// The place in the directory's history, unless something before it was not taken in.
-    async fn keep(&self, cookie: Option<Vec<u8>>) {
+    async fn keep(&mut self, cookie: Option<Vec<u8>>) {
+        self.kept = Instant::now();
         let (None, Some(cookie)) = (self.again, cookie) else { return };
         let write = Write::Put { key: key::own("cookie"), value: cookie };
         let commit = Commit { writes: vec![write], ..Commit::default() };

@@ -15,6 +15,7 @@ mod tasks;
 
 pub use arguments::Arguments;
 pub use lifecycle::run;
+pub use process::small_pages;
 
 use crate::directory::Outside;
 use std::sync::Arc;

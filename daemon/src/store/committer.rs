@@ -28,6 +28,11 @@ use super::{Commit, Health, Linker, Outcome, StoreError};
 const GROUP: usize = 64;
 const GROUP_WRITES: usize = 128;
 const GROUP_BYTES: usize = 256 * 1024;
+/// Where so many came together, as many are on their way: they are waited for, because a flush costs more processor
+/// time than all the commits that it serves.
+const CROWD: usize = 3;
+/// For how long.
+const CROWD_WAIT: Duration = Duration::from_millis(1);
 /// How often a full disk is looked at again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long to wait for a job when nothing else is to be done.
@@ -74,6 +79,8 @@ pub(super) struct Committer<P: Place> {
     linker: Arc<dyn Linker>,
     shared: Arc<Shared<P::Backend>>,
     jobs: Receiver<Job>,
+    /// How many commits the last group had.
+    crowd: usize,
     /// The batch that failed for want of room, until it is known to be gone.
     failed: Option<Planned>,
     /// The engine has failed for want of room: it must be opened anew.
@@ -90,7 +97,7 @@ impl<P: Place> Committer<P> {
         shared: Arc<Shared<P::Backend>>,
         jobs: Receiver<Job>,
     ) -> Self {
-        Self { place, linker, shared, jobs, failed: None, reopen: false, looked: Instant::now() }
+        Self { place, linker, shared, jobs, crowd: 0, failed: None, reopen: false, looked: Instant::now() }
     }
 
     /// Runs until the store is closed or its last handle is dropped.
@@ -100,7 +107,11 @@ impl<P: Place> Committer<P> {
             let wait = if full { RETRY } else { FOREVER };
             match self.jobs.recv_timeout(wait) {
                 Ok(Job::Commit(first)) => {
+                    if self.crowd >= CROWD {
+                        std::thread::sleep(CROWD_WAIT);
+                    }
                     let (group, close) = self.gather(first);
+                    self.crowd = group.len();
                     self.serve(group);
                     self.tidy();
                     if let Some(reply) = close {

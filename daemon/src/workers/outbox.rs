@@ -21,6 +21,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
+/// For each connection, so many mails are composed, sent or settled at once.
+const AHEAD: usize = 4;
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
 /// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
@@ -34,6 +36,8 @@ pub struct Outbox {
     /// Kept open, with the configuration under which they were made.
     connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
     turns: Arc<Turns>,
+    /// One permit a connection that may be open.
+    lines: Semaphore,
     held_until: Mutex<Option<Instant>>,
 }
 
@@ -53,7 +57,9 @@ enum Tried {
 
 impl Outbox {
     pub fn new(engine: Arc<Engine>, board: Arc<Board>, post: Post) -> Self {
+        let lines = Semaphore::new(engine.settings().mail.connections);
         Self {
+            lines,
             engine,
             board,
             post: RwLock::new(Arc::new(post)),
@@ -77,7 +83,7 @@ impl Outbox {
 /// Sends what is due, for as long as the daemon lives. When `stop` is rung, takes nothing more and waits for what is
 /// under way.
 pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
-    let places = Arc::new(Semaphore::new(outbox.engine.settings().mail.connections));
+    let places = Arc::new(Semaphore::new(outbox.engine.settings().mail.connections * AHEAD));
     loop {
         let pause = match round(&outbox, &places).await {
             Ok(pause) => pause,
@@ -93,7 +99,7 @@ pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
             () = stop.notified() => break,
         }
     }
-    let all = u32::try_from(outbox.engine.settings().mail.connections).unwrap_or(1);
+    let all = u32::try_from(outbox.engine.settings().mail.connections * AHEAD).unwrap_or(1);
     let _ = tokio::time::timeout(Duration::from_secs(20), places.acquire_many(all)).await;
 }
 
@@ -105,7 +111,7 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
     let (now, mail) = (clock::now(), &outbox.engine.settings().mail);
     let (put_off, look_again) = outbox.turns.put_off();
     // Those under way and those put off stand first.
-    let page = mail.connections * 2 + 1 + put_off;
+    let page = mail.connections * AHEAD * 2 + 1 + put_off;
     let farthest = mail.retry_longest.saturating_add(mail.retry_longest / 4);
     let (ready, next) = outbox::due(outbox.engine.store.as_ref(), now, farthest, page)?;
     for due in ready {
@@ -125,6 +131,7 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
 
 /// One mail: still wanted? built, sent, its outcome committed.
 async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
+    let line = outbox.lines.acquire().await;
     let waiting = &due.waiting;
     let now = clock::now();
     let dossier = match outbox.engine.dossier(waiting.person) {
@@ -164,6 +171,8 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
         }
         Err(error) => error.into(),
     };
+    // While the outcome is being kept, the next mail is on its way.
+    drop(line);
     settle(outbox, due, turn, tried).await;
 }
 

@@ -69,7 +69,7 @@ fn walk(client: &mut Client, inbox: &Inbox, person: &Person) -> Result<()> {
     let call =
         RecoveryAddress { session: session.clone(), address: address.clone(), locale: None, client: None };
     ask(client, &Call::RecoveryAddress(call), Step::RecoveryLink)?;
-    let mail = inbox.wait_for(&address, |mail| !mail.links().is_empty(), PATIENCE)?;
+    let mail = inbox.wait_for(&address, |_| true, PATIENCE)?;
     let link = Secret::new(parvis_stand::scene::link(&mail)?);
     let call = Redeem { link, session: Some(session), locale: None, client: None };
     let here = ask(client, &Call::Redeem(call), Step::Charter)?;

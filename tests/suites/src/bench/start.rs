@@ -3,14 +3,14 @@
 //! The store is filled by restoring a backup that is made of a real one: a few hundred people are enrolled, the daemon
 //! is asked for its backup, and their records are multiplied under other names.
 
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
-use parvis_protocol::Client;
-use parvis_protocol::admin::BackupAnswer;
-use parvis_stand::{Layout, Scene};
+use anyhow::{Context, Result, ensure};
+use parvis_stand::binaries::binaries;
+use parvis_stand::{Daemon, Layout, Scene};
 
 use super::Length;
 use super::driver::Crowd;
@@ -18,6 +18,7 @@ use super::enrolments::{AT_ONCE, newcomers, options};
 use super::idle::resident;
 use super::many::Template;
 use super::measure::{Limit, Line, number};
+use super::programs::profile;
 
 /// Milliseconds with a new store.
 const MOST_EMPTY: f64 = 100.0;
@@ -39,11 +40,12 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
     let crowd = Crowd::new(&scene.daemon.layout().hook_socket(), AT_ONCE)?;
     crowd.enrol(&scene.inbox, &people)?;
     drop(crowd);
-    let template = Template::read(&backup(&scene.daemon.layout().admin_socket())?)?;
+    let backup = ctl(&scene.daemon, length, ["backup", "-"])?.output()?;
+    let template = Template::read(&String::from_utf8_lossy(&backup.stdout))?;
 
     scene.daemon.terminate()?;
     std::fs::remove_dir_all(&store)?;
-    let filled = fill(&template, many, &store)?;
+    let filled = fill(&scene.daemon, length, &template, many)?;
     // The first start after a restore finds no snapshot of the database: the second is what is promised.
     scene.daemon.restart()?;
     let first = milliseconds(scene.daemon.ready_after());
@@ -86,39 +88,29 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// What the daemon says is in its store, as `parvisctl backup` would write it.
-fn backup(socket: &Path) -> Result<String> {
-    let mut client = Client::connect(socket, Instant::now() + Duration::from_secs(60))?;
-    let none = serde_json::json!({});
-    let mut reply = client.call_more("org.parvis.Admin.Backup", &none)?;
-    let mut text = String::new();
-    loop {
-        text.push_str(&reply.read::<BackupAnswer>()?.piece);
-        if !reply.continues {
-            return Ok(text);
-        }
-        reply = client.receive()?;
-    }
+/// `parvisctl` of this daemon.
+fn ctl(daemon: &Daemon, length: Length, arguments: [&str; 2]) -> Result<Command> {
+    let mut command = Command::new(binaries(profile(length))?.parvisctl);
+    command.arg("--config").arg(daemon.layout().config_file());
+    command.arg("--socket").arg(daemon.layout().admin_socket()).args(arguments);
+    command.env("CREDENTIALS_DIRECTORY", daemon.layout().credentials());
+    Ok(command)
 }
 
-/// Restores so many enrolments into the store.
-fn fill(template: &Template, many: usize, store: &Path) -> Result<Duration> {
+/// Restores so many enrolments into the store of a daemon that is stopped.
+fn fill(daemon: &Daemon, length: Length, template: &Template, many: usize) -> Result<Duration> {
     let begun = Instant::now();
-    let (mut read, write) = std::io::pipe()?;
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(move || -> Result<()> {
-            let mut out = BufWriter::new(write);
-            template.write(many, &mut out)?;
-            Ok(out.flush()?)
-        });
-        let restored = parvisd::store::restore(store, &mut read);
-        // What is left unread after a failure would hold up the writer.
-        let _rest = read.read(&mut [0]);
-        drop(read);
-        restored.context("failed to restore what was made")?;
-        writing.join().map_err(|_| anyhow!("the writer has panicked"))?
-    })?;
-    Ok(begun.elapsed())
+    let mut command = ctl(daemon, length, ["restore", "-"])?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let written = child.stdin.take().context("parvisctl has no standard input").and_then(|pipe| {
+        let mut out = BufWriter::new(pipe);
+        template.write(many, &mut out)?;
+        Ok(out.flush()?)
+    });
+    let status = child.wait()?;
+    // What parvisctl did not want to read is a smaller fault than why.
+    ensure!(status.success(), "parvisctl restore failed ({status})");
+    written.map(|()| begun.elapsed())
 }
 
 /// The bytes of all files in a folder, as they are on the disk.
