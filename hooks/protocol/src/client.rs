@@ -147,6 +147,8 @@ impl Client {
             self.stream.set_write_timeout(Some(left)).map_err(|_| ClientError::Closed)?;
             match self.stream.write(bytes) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                // Whoever hung up without listening may have said why: it is read next.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
                 Err(error) => failed(&error)?,
             }
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use parvis_stand::{Scene, SceneOptions, Walk};
-use parvis_suites::{Raw, refusal};
+use parvis_stand::{Scene, SceneOptions, Walk, run};
+use parvis_suites::{LONG, Raw, refusal};
 use serde_json::{Value, json};
 
 use crate::unharmed;
@@ -265,14 +265,12 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
         ".a@b.example",
         "a@-b.example",
         "a@b.example.",
-       
         "a@b.example (note)",
         "a@b@c.example",
         "a@localhost",
         "a@b.example RCPT",
         "a\u{200b}@b.example",
         "a\u{ad}@b.example",
-        "|/bin/sh@b.example ",
         "a@univ.example",
         "a@MAIL.Univ.Example",
         "a@b.example> SIZE=1",
@@ -285,10 +283,23 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
         assert!(code != 0 && refused, "{address:?}: {code} {answer}");
     }
     // What looks like an attack and is an address goes to one recipient, and adds no header.
-    for address in ["\"a b\"@c.example", "o'brien+x=y@b.example", "$(id)@b.example", "%s%n@b.example"] {
+    for address in [
+        "\"a b\"@c.example",
+        "|/bin/sh@b.example",
+        "o'brien+x=y@b.example",
+        "$(id)@b.example",
+        "%s%n@b.example",
+    ] {
         let (code, _) = walk.call("recovery-address", json!({ "address": address }))?;
-        if code == 0 {
-            let mail = scene.mail(address, 0)?;
+        if code != 0 {
+            continue;
+        }
+        let end = run::until(LONG, || {
+            let refused = refusal(&walk.call("state", json!({}))?.1) == "address-refused";
+            let mails = scene.inbox.messages_to(address);
+            Ok((refused || !mails.is_empty()).then_some(mails))
+        })?;
+        for mail in end.context("neither sent nor refused")? {
             assert_eq!((mail.to.len(), mail.headers("To").len(), mail.headers("Bcc").len()), (1, 1, 0));
         }
     }
