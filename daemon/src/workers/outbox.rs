@@ -134,6 +134,12 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
     let line = outbox.lines.acquire().await;
     let waiting = &due.waiting;
     let now = clock::now();
+    // The page that it was found in may be older than the commit that settled it; nobody else sends it now.
+    match outbox.engine.store.get(&due.key) {
+        Ok(Some(_)) => {}
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, "cannot look at a mail now"),
+    }
     let dossier = match outbox.engine.dossier(waiting.person) {
         Ok(dossier) => dossier,
         Err(error) => {

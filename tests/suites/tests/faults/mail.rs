@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use parvis_stand::{Behaviour, Scene, SceneOptions, Stage, Walk};
-use parvis_suites::{LONG, admin, happened, refusal, show, shown, status_now};
+use parvis_suites::{LONG, Raw, admin, happened, refusal, show, shown, status_now};
 use serde_json::{Value, json};
 
 const ADDRESS: &str = "marie@ailleurs.example";
@@ -247,5 +247,54 @@ fn a_mail_has_what_a_mail_must_have_and_nothing_that_it_must_not() -> Result<()>
     assert_eq!((mail.links().len(), mail.links()), (1, of_html));
     assert!(text.contains("Marie Durand") && html.contains("Marie Durand"));
     assert!(!text.contains("Kivo-4821-Tepa"));
+    Ok(())
+}
+
+#[test]
+fn a_burst_of_mails_sends_each_of_them_once() -> Result<()> {
+    const PEOPLE: usize = 120;
+    let people = parvis_stand::campus(PEOPLE + 12).split_off(12);
+    let scene = Scene::start(SceneOptions {
+        slapd: parvis_stand::SlapdOptions { people: people.clone(), ..Default::default() },
+        config: QUICK.to_owned(),
+        ..SceneOptions::default()
+    })?;
+    let socket = scene.daemon.layout().hook_socket();
+    std::thread::scope(|threads| -> Result<()> {
+        let all: Vec<_> = people
+            .chunks(PEOPLE / 8)
+            .map(|some| {
+                let socket = &socket;
+                threads.spawn(move || -> Result<()> {
+                    let mut raw = Raw::connect(socket)?;
+                    for person in some {
+                        raw.call("org.parvis.Hook.Open", &json!({ "login": person.login }), false)?;
+                        let opened = raw.receive()?.unwrap_or_default();
+                        let session = &opened["parameters"]["session"];
+                        let address = format!("{}@ailleurs.example", person.login);
+                        let request = json!({ "session": session, "address": address });
+                        raw.call("org.parvis.Hook.RecoveryAddress", &request, false)?;
+                        let given = raw.receive()?.unwrap_or_default();
+                        assert_eq!(given["parameters"]["step"], "recovery-link", "{given}");
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        all.into_iter().try_for_each(|thread| thread.join().expect("a page panicked"))
+    })?;
+    scene.inbox.wait_count(PEOPLE as u64, LONG)?;
+    // The outbox is empty: whatever would be sent a second time has been.
+    let empty = parvis_stand::run::until(LONG, || {
+        let status = admin(&scene.daemon, "Status", &json!({}))?;
+        let counts = status["counts"].as_array().cloned().unwrap_or_default();
+        Ok(counts.iter().any(|one| one["name"] == "mails waiting" && one["count"] == 0).then_some(()))
+    })?;
+    assert!(empty.is_some());
+    let twice: Vec<_> = people
+        .iter()
+        .filter(|p| scene.inbox.messages_to(&format!("{}@ailleurs.example", p.login)).len() != 1)
+        .collect();
+    assert!(twice.is_empty(), "{} people were not mailed once", twice.len());
     Ok(())
 }
