@@ -28,7 +28,9 @@ pub fn list(gate: &Gate, call: &List) -> Result<ListAnswer, Failure> {
         let Some((last, _)) = page.last() else { return Ok(ListAnswer { people, more: false }) };
         from = last.iter().copied().chain([0]).collect();
         for person in page.iter().filter_map(|(key, _)| key::person(key)) {
-            let Some(dossier) = gate.engine.dossier(person).map_err(failed)? else { continue };
+            let dossier = gate.engine.dossier(person).map_err(failed)?;
+            // Of whom was erased, nothing is shown: nothing is known.
+            let Some(dossier) = dossier.filter(|dossier| !dossier.erased()) else { continue };
             let row = row(gate, &dossier.enrolment);
             if call.state.as_ref().is_none_or(|state| state == "all" || row.state.starts_with(state.as_str()))
             {
@@ -43,6 +45,12 @@ pub fn list(gate: &Gate, call: &List) -> Result<ListAnswer, Failure> {
 
 pub async fn show(gate: &Arc<Gate>, person: &str) -> Result<ShowAnswer, Failure> {
     let dossier = find(gate, person).await?;
+    if dossier.erased() {
+        return Err(refused(
+            "erased",
+            format!("what was known of {person:?} was erased, as sweep.keep-* says"),
+        ));
+    }
     let settings = gate.engine.settings();
     let now = crate::service::clock::now();
     let timeline = dossier.facts.iter().map(|kept| Moment {
