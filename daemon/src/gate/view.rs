@@ -91,9 +91,9 @@ impl<'a> Viewer<'a> {
             recovery: (stage == Stage::RecoveryAddress).then(|| self.recovery()),
             sent,
             charter: (stage == Stage::Charter).then(|| self.charter()),
-            listing: (stage == Stage::Listing)
+            listing: open(stage, Stage::Listing)
                 .then(|| ListingView { listed: self.answers().and_then(|a| a.listed) }),
-            mail: (stage == Stage::Mail).then(|| self.mail()),
+            mail: open(stage, Stage::Mail).then(|| self.mail(stage)),
             password: (stage == Stage::Password).then(|| self.password()),
             done: (stage == Stage::Done).then(|| self.done(session)),
         }
@@ -172,15 +172,21 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    fn mail(&self) -> MailView {
+    fn mail(&self, stage: Stage) -> MailView {
+        let answers = self.answers();
         let people = self.enrolment.population(&self.settings.policy);
-        let answer = self.answers().and_then(|answers| answers.mail.as_ref());
+        let answer = answers.and_then(|answers| answers.mail.as_ref());
+        // A later step shows an address only where it was proven.
+        let forward = match stage {
+            Stage::Mail => answer.and_then(|mail| mail.forward.as_ref()).map(|forward| forward.address.clone()),
+            _ => answers.and_then(|answers| answers.confirmed_forward()).map(str::to_owned),
+        };
         MailView {
             mailbox: self.mailbox(),
             mailbox_usable: self.mailbox_usable(),
             forwarding: people.map_or(Forwarding::Off, |people| forwarding(people.forwarding)),
-            offered: self.answers().map(|answers| answers.recovery.clone()),
-            forward: answer.and_then(|mail| mail.forward.as_ref()).map(|forward| forward.address.clone()),
+            offered: answers.map(|answers| answers.recovery.clone()),
+            forward,
             keep_copy: answer.map_or(people.is_some_and(|people| people.mailbox), |mail| mail.keep_copy),
         }
     }
@@ -191,10 +197,16 @@ impl<'a> Viewer<'a> {
         let mut sentences = vec![PasswordRule {
             id: RuleId::Length,
             sentence: self.say("rule-length", &[("minimum", number(rules.minimum).into())]),
+            value: u32::try_from(rules.minimum).ok(),
         }];
         let mut rule = |wanted: bool, id: RuleId, sentence: String| {
+            let value = match id {
+                RuleId::Classes => Some(u32::from(rules.classes)),
+                RuleId::Strength => Some(u32::from(rules.strength)),
+                RuleId::Length | RuleId::Identity | RuleId::Breached | RuleId::History => None,
+            };
             if wanted {
-                sentences.push(PasswordRule { id, sentence });
+                sentences.push(PasswordRule { id, sentence, value });
             }
         };
         let classes = self.say("rule-classes", &[("classes", i64::from(rules.classes).into())]);
@@ -235,6 +247,15 @@ impl<'a> Viewer<'a> {
 
     fn mailbox_usable(&self) -> Option<String> {
         self.mailbox().and_then(|_| self.settings.mailbox_usable.get(&self.locale).cloned())
+    }
+}
+
+/// Whether a step's answer can be given at this one: then, and until the password is set.
+fn open(stage: Stage, own: Stage) -> bool {
+    match stage {
+        Stage::RecoveryAddress | Stage::RecoveryLink | Stage::Charter | Stage::Done => false,
+        Stage::Listing => own == Stage::Listing,
+        Stage::Mail | Stage::ForwardLink | Stage::Password => true,
     }
 }
 

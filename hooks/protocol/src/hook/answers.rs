@@ -145,9 +145,9 @@ pub struct View {
     pub sent: Option<Sent>,
     /// Step 5.
     pub charter: Option<CharterView>,
-    /// Step 6.
+    /// Step 6, and to change it later.
     pub listing: Option<ListingView>,
-    /// Steps 7 and 7 bis.
+    /// Steps 7 and 7 bis, and to change them later.
     pub mail: Option<MailView>,
     /// Step 9.
     pub password: Option<PasswordView>,
@@ -234,6 +234,8 @@ pub struct PasswordRule {
     pub id: RuleId,
     /// The same in the person's language.
     pub sentence: String,
+    /// Its number: the fewest characters, how many kinds of them, the lowest estimate of strength (0 to 4).
+    pub value: Option<u32>,
 }
 
 /// What to show for step 9.

@@ -1,0 +1,48 @@
+//! An instant of the contract (RFC 3339 with the campus's offset) in words. It needs no clock and no zone.
+
+use fluent_bundle::FluentValue;
+
+use crate::tongue::Tongue;
+use crate::words::Words;
+
+/// "1 September 2026, 11:59 pm"; none where it is no instant.
+pub fn words(words: &Words, tongue: Tongue, instant: &str) -> Option<String> {
+    let (date, time) = instant.split_once('T')?;
+    let mut date = date.splitn(3, '-');
+    let mut number = || date.next()?.parse::<i64>().ok();
+    let (year, month, day) = (number()?, number()?, number()?);
+    let (hour, minute) = (time.get(0..2)?, time.get(3..5)?);
+    let hours: i64 = hour.parse().ok()?;
+    let month = words.say(tongue, "month", &[("number", FluentValue::from(month))]);
+    let half = if hours < 12 { "am" } else { "pm" };
+    let values = [
+        ("day", FluentValue::from(day.to_string())),
+        ("month", month.into()),
+        ("year", year.to_string().into()),
+        ("hour", hour.into()),
+        ("hour12", match hours % 12 { 0 => 12, hour => hour }.to_string().into()),
+        ("half", half.into()),
+        ("minute", minute.into()),
+    ];
+    Some(words.say(tongue, "moment", &values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_said_as_people_say_it() {
+        let all = Words::shipped();
+        let said = |tongue, instant: &str| words(&all, tongue, instant);
+        assert_eq!(
+            said(Tongue::Fr, "2026-09-01T23:59:59+02:00").as_deref(),
+            Some("1er septembre 2026 à 23\u{a0}h\u{a0}59")
+        );
+        assert_eq!(
+            said(Tongue::En, "2026-09-02T00:05:00+02:00").as_deref(),
+            Some("2 September 2026 at 12:05 am")
+        );
+        assert_eq!(said(Tongue::En, "tomorrow"), None);
+    }
+}
