@@ -34,6 +34,8 @@ pub struct Binaries {
     pub parvisctl: PathBuf,
     /// The login page's program.
     pub parvis_hook: PathBuf,
+    /// The pages.
+    pub parvis_pages: PathBuf,
 }
 
 /// The workspace's own directory.
@@ -58,6 +60,7 @@ pub fn binaries(profile: Profile) -> Result<Binaries> {
             parvisd: dir.join("parvisd"),
             parvisctl: dir.join("parvisctl"),
             parvis_hook: dir.join("parvis-hook"),
+            parvis_pages: dir.join("parvis-pages"),
         },
         None => built_by_cargo(profile)?,
     };
@@ -66,7 +69,7 @@ pub fn binaries(profile: Profile) -> Result<Binaries> {
 }
 
 fn built_by_cargo(profile: Profile) -> Result<Binaries> {
-    let mut args = vec!["-p", "parvisd", "-p", "parvis-hook", "--bins"];
+    let mut args = vec!["-p", "parvisd", "-p", "parvis-hook", "-p", "parvis-pages", "--bins"];
     if profile != Profile::Dev {
         args.push("--release");
     }
@@ -81,6 +84,7 @@ fn built_by_cargo(profile: Profile) -> Result<Binaries> {
         parvisd: take("parvisd")?,
         parvisctl: take("parvisctl")?,
         parvis_hook: take("parvis-hook")?,
+        parvis_pages: take("parvis-pages")?,
     })
 }
 

@@ -35,11 +35,23 @@ pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the 
 pub const PYTHON_VENV: Package = Package { name: "python3-venv", purpose: "an independent Varlink client" };
 /// faketime.
 pub const FAKETIME: Package = Package { name: "faketime", purpose: "a daemon that starts three days later" };
+/// Chromium.
+pub const CHROMIUM: Package = Package { name: "chromium", purpose: "a browser for the pages" };
+/// chromedriver.
+pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose: "to drive it" };
+/// nginx.
+pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
+/// npm.
+pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
+/// What it takes to see the pages in a browser.
+pub const BROWSER: &[Package] = &[CHROMIUM, CHROMIUM_DRIVER, NGINX];
 /// What all suites need.
-pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV];
+pub const EVERYTHING: &[Package] = &[
+    SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV, CHROMIUM, CHROMIUM_DRIVER, NGINX,
+];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
 /// command to type. `say` is told beforehand what will be done.

@@ -6,6 +6,7 @@
 //! It must not know the rules of an enrolment, nor anything of `parvisd` but its command line and its sockets.
 
 pub mod binaries;
+pub mod browser;
 pub mod campus;
 pub mod certs;
 pub mod daemon;
@@ -13,6 +14,7 @@ pub mod inbox;
 pub mod install;
 pub mod ldif;
 pub mod message;
+pub mod pages;
 pub mod place;
 pub mod postfix;
 pub mod proxy;
@@ -20,11 +22,13 @@ pub mod run;
 pub mod scene;
 pub mod slapd;
 
+pub use browser::{Browser, BrowserOptions};
 pub use campus::{Person, Population, State, campus, small};
 pub use daemon::{Daemon, DaemonOptions, Layout};
 pub use inbox::{Behaviour, Inbox, InboxOptions, Stage};
 pub use ldif::Entry;
 pub use message::Message;
+pub use pages::{Pages, PagesOptions};
 pub use postfix::{Postfix, PostfixOptions};
 pub use proxy::{Fault, Proxy};
 pub use scene::{Scene, SceneOptions, Walk};

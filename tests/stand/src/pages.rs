@@ -1,0 +1,164 @@
+//! A real `parvis-pages` with nginx before it, as on a campus: TLS, the campus's own name, our shipped nginx site.
+//!
+//! It must not know what the pages show.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::binaries::{Profile, binaries, workspace};
+use crate::certs::Authority;
+use crate::place::{Place, Port};
+use crate::run::{self, Running};
+use crate::scene::{BASE_URL, Scene};
+
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub struct PagesOptions {
+    /// TOML of `pages.toml`, after what the stand sets at its top level.
+    pub config: String,
+    /// Top-level keys, before any table.
+    pub keys: String,
+    /// Which build.
+    pub profile: Profile,
+}
+
+/// Running pages.
+#[derive(Debug)]
+pub struct Pages {
+    pages: Option<Running>,
+    _nginx: Running,
+    place: Place,
+    port: Port,
+    tls: Port,
+    options: PagesOptions,
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Pages {
+    /// Starts the pages of a scene's daemon, which sign people in themselves, and nginx; returns once both answer.
+    pub fn start(scene: &Scene, options: PagesOptions) -> Result<Self> {
+        let place = Place::new("pages")?;
+        place.open_to_all()?;
+        let (port, tls) = (Port::free()?, Port::free()?);
+        let config = config(&scene.daemon.layout().hook_socket(), port.number(), &options);
+        std::fs::write(place.join("pages.toml"), config)?;
+        let nginx = nginx(&place, port.number(), tls.number())?;
+        let mut pages = Self { pages: None, _nginx: nginx, place, port, tls, options };
+        pages.launch()?;
+        pages.answering(pages.tls.number())?;
+        Ok(pages)
+    }
+
+    fn launch(&mut self) -> Result<()> {
+        let mut command = run::leashed(&binaries(self.options.profile)?.parvis_pages);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.place.join("pages.log"))?;
+        command.arg("--config").arg(self.place.join("pages.toml")).env_clear();
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.pages = Some(run::start("parvis-pages", command)?);
+        self.answering(self.port.number())
+    }
+
+    /// A port is open once something listens.
+    fn answering(&self, port: u16) -> Result<()> {
+        let open = run::until(PATIENCE, || {
+            if self.pages.as_ref().is_some_and(|pages| pages.status().is_some()) {
+                bail!("parvis-pages ended: {}", self.log());
+            }
+            Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
+        })?;
+        open.map(|_| ()).with_context(|| format!("nobody listens on {port}: {}", self.log()))
+    }
+
+    /// Stops the pages and starts them again; nginx stays.
+    pub fn restart(&mut self) -> Result<()> {
+        if let Some(pages) = self.pages.take() {
+            pages.terminate(PATIENCE)?;
+        }
+        self.launch()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(&mut self) -> Result<std::process::ExitStatus> {
+        self.pages.take().context("the pages are stopped")?.terminate(PATIENCE)
+    }
+
+    /// The pages' own port on 127.0.0.1, without TLS.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// nginx's port on 127.0.0.1.
+    pub fn tls_port(&self) -> u16 {
+        self.tls.number()
+    }
+
+    /// Everything that the pages printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.place.join("pages.log")).unwrap_or_default()
+    }
+
+    /// What nginx logged.
+    pub fn nginx_log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.place.join(name)).unwrap_or_default();
+        read("activation.log") + &read("activation.error.log")
+    }
+
+    /// Memory and CPU until now.
+    pub fn usage(&self) -> Result<run::Usage> {
+        self.pages.as_ref().context("the pages are stopped")?.usage()
+    }
+}
+
+/// The configuration's text.
+fn config(socket: &Path, port: u16, options: &PagesOptions) -> String {
+    format!(
+        "base-url = \"{BASE_URL}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"debug\"\n{}\n\
+         [sign-in]\noffered = true\n{}\n",
+        socket.display().to_string(),
+        options.keys,
+        options.config,
+    )
+}
+
+/// The shipped site, with this place's ports and files.
+fn nginx(place: &Place, port: u16, tls: u16) -> Result<Running> {
+    let issued = Authority::new(place.path())?.issue("activation", &["activation.univ.example"])?;
+    let shipped = std::fs::read_to_string(workspace().join("conf/pages/nginx.conf"))?;
+    let in_place = |name: &str| place.join(name).display().to_string();
+    let mut site = shipped.clone();
+    for (from, to) in [
+        ("127.0.0.1:8470", format!("127.0.0.1:{port}")),
+        ("listen 443 ssl;", format!("listen 127.0.0.1:{tls} ssl;")),
+        ("listen [::]:443 ssl;", String::new()),
+        ("/etc/ssl/certs/activation.pem", issued.certificate.display().to_string()),
+        ("/etc/ssl/private/activation.key", issued.key.display().to_string()),
+        ("/var/log/nginx/activation.log", in_place("activation.log")),
+        ("/var/log/nginx/activation.error.log", in_place("activation.error.log")),
+    ] {
+        if !site.contains(from) {
+            bail!("conf/pages/nginx.conf has no {from:?}");
+        }
+        site = site.replace(from, &to);
+    }
+    let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {};\n", in_place(kind)))
+        .concat();
+    let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
+    let whole = format!(
+        "{user} daemon off; worker_processes 1; pid {}; error_log {} crit;\n\
+         events {{ worker_connections 4096; }}\nhttp {{\n{temp}{site}\n}}\n",
+        in_place("nginx.pid"),
+        in_place("nginx.error.log"),
+    );
+    let file: PathBuf = place.join("nginx.conf");
+    std::fs::write(&file, whole)?;
+    let mut command = run::leashed(&run::program("nginx")?);
+    command.arg("-p").arg(place.path()).arg("-c").arg(&file).stdin(Stdio::null());
+    let errors = std::fs::File::create(place.join("nginx.said"))?;
+    command.stdout(Stdio::null()).stderr(errors);
+    run::start("nginx", command)
+}
