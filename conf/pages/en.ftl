@@ -1,13 +1,14 @@
 # The words of the pages. What a step says of itself comes from the daemon (conf/locales).
 
-error-prefix = Error: 
+error-prefix = Error:
 skip = Skip to the content
 language = Language
 other-language = Français
 person = You are activating the account of
 leave = Leave
 progress = Step { $current } of { $total }
-until = · until { $until }
+until = until { $until }
+until-moment = until { $day } { $month } { $year } at { $hour12 }:{ $minute } { $half }
 problem = Please correct this
 help = Need help?
 help-page = Online help
@@ -54,6 +55,7 @@ address-hint = For example name@example.org. Not an address of the university.
 send-link = Send the link
 
 sent-to = Sent to
+sent-when = Sent on
 sent-state = State
 sent-until = Valid until
 delivery-queued = being sent…

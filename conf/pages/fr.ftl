@@ -1,13 +1,17 @@
 # Les mots des pages. Vouvoiement, typographie française. Ce qu’une étape dit d’elle-même vient du démon (conf/locales).
 
-error-prefix = Erreur : 
+error-prefix = Erreur :
 skip = Aller au contenu
 language = Langue
 other-language = English
 person = Vous activez le compte de
 leave = Quitter
 progress = Étape { $current } sur { $total }
-until = · jusqu’à { $until }
+until = jusqu’à { $until }
+until-moment = jusqu’au { $day ->
+    [1] 1er
+   *[other] { $day }
+ } { $month } { $year } à { $hour } h { $minute }
 problem = À corriger
 help = Besoin d’aide ?
 help-page = Aide en ligne
@@ -57,6 +61,7 @@ address-hint = Par exemple prenom.nom@exemple.org. Pas une adresse de l’établ
 send-link = Envoyer le lien
 
 sent-to = Envoyé à
+sent-when = Envoyé le
 sent-state = État
 sent-until = Valable jusqu’à
 delivery-queued = envoi en cours…

@@ -5,8 +5,8 @@ use fluent_bundle::FluentValue;
 use crate::tongue::Tongue;
 use crate::words::Words;
 
-/// "1 September 2026, 11:59 pm"; none where it is no instant.
-pub fn words(words: &Words, tongue: Tongue, instant: &str) -> Option<String> {
+/// "1 September 2026 at 11:59 pm", in the text of this name; none where it is no instant.
+pub fn words(words: &Words, tongue: Tongue, name: &str, instant: &str) -> Option<String> {
     let (date, time) = instant.split_once('T')?;
     let mut date = date.splitn(3, '-');
     let mut number = || date.next()?.parse::<i64>().ok();
@@ -16,7 +16,7 @@ pub fn words(words: &Words, tongue: Tongue, instant: &str) -> Option<String> {
     let month = words.say(tongue, "month", &[("number", FluentValue::from(month))]);
     let half = if hours < 12 { "am" } else { "pm" };
     let values = [
-        ("day", FluentValue::from(day.to_string())),
+        ("day", FluentValue::from(day)),
         ("month", month.into()),
         ("year", year.to_string().into()),
         ("hour", hour.into()),
@@ -24,7 +24,7 @@ pub fn words(words: &Words, tongue: Tongue, instant: &str) -> Option<String> {
         ("half", half.into()),
         ("minute", minute.into()),
     ];
-    Some(words.say(tongue, "moment", &values))
+    Some(words.say(tongue, name, &values))
 }
 
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn an_instant_is_said_as_people_say_it() {
         let all = Words::shipped();
-        let said = |tongue, instant: &str| words(&all, tongue, instant);
+        let said = |tongue, instant: &str| words(&all, tongue, "moment", instant);
         assert_eq!(
             said(Tongue::Fr, "2026-09-01T23:59:59+02:00").as_deref(),
             Some("1er septembre 2026 à 23\u{a0}h\u{a0}59")

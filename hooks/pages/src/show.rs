@@ -67,8 +67,10 @@ impl<'a> Chrome<'a> {
     /// For a step of a person.
     pub fn of(house: &'a House, visit: &Visit, answer: &StepAnswer, view: &View, here: &'static str) -> Self {
         let tongue = Tongue::of_tag(&view.locale).unwrap_or(visit.tongue);
-        let until = view.deadline.as_ref().map(|deadline| deadline.words.clone());
-        let ends = || moment::words(&house.words, tongue, answer.expires.as_deref()?);
+        let until = view.deadline.as_ref().map(|deadline| {
+            house.words.say(tongue, "until", &[("until", FluentValue::from(deadline.words.as_str()))])
+        });
+        let ends = || moment::words(&house.words, tongue, "until-moment", answer.expires.as_deref()?);
         Self {
             tongue,
             person: Some((view.name.clone().unwrap_or_else(|| view.login.clone()), view.login.clone())),
@@ -105,6 +107,11 @@ impl<'a> Chrome<'a> {
         let number = |number: u32| FluentValue::from(i64::from(number));
         let values = [("current", number(progress.current)), ("total", number(progress.total))];
         self.house.words.say(self.tongue, "progress", &values)
+    }
+
+    /// An instant of the contract in words.
+    pub fn moment(&self, name: &str, instant: Option<&str>) -> Option<String> {
+        moment::words(&self.house.words, self.tongue, name, instant?)
     }
 
     /// A path of ours.

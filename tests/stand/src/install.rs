@@ -179,6 +179,29 @@ pub fn python_tool(package: &str, version: &str, say: &mut dyn FnMut(&str)) -> R
     Ok(python)
 }
 
+/// A package of npm's, of a fixed version, in a folder of its own under `target/tools`, made once. Its scripts do not
+/// run. `npm` is whichever is in `PATH`, else Debian's.
+pub fn npm_package(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let root = target_directory()?.join("tools").join(format!("npm-{name}-{version}"));
+    let (package, whole) = (root.join("node_modules").join(name), root.join("whole"));
+    if whole.is_file() {
+        return Ok(package);
+    }
+    if program("npm").is_err() {
+        need(&[NPM], say)?;
+    }
+    say(&format!("fetching {name} {version} from npm into {}", root.display()));
+    std::fs::create_dir_all(&root)?;
+    let mut command = Command::new(program("npm")?);
+    command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
+    let status = command.arg(&root).arg(format!("{name}@{version}")).stdin(Stdio::null()).status();
+    if !status.context("failed to run npm")?.success() {
+        bail!("failed to fetch {name} {version}");
+    }
+    std::fs::write(whole, "")?;
+    Ok(package)
+}
+
 /// Where cargo builds.
 pub fn target_directory() -> Result<PathBuf> {
     let metadata = metadata()?;

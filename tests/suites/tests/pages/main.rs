@@ -1,6 +1,12 @@
 //! The pages in a real Chromium, before a real daemon, a real directory and nginx: what people see and do.
 //!
-//! `PARVIS_PICTURES=DIR` keeps a picture of every page that the suite sees.
+//! `PARVIS_PICTURES=DIR` keeps a picture of every page that the suite sees, light and dark, on a phone and on a desk.
 
+mod guard;
+mod hostile;
+mod keyboard;
+mod kiosk;
+mod links;
 mod stories;
 mod support;
+mod tour;

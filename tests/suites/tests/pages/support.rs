@@ -84,10 +84,89 @@ pub fn password(browser: &Browser, password: &str) -> Result<()> {
     browser.press("main form .main")
 }
 
-/// A picture, where somebody wants them.
-pub fn picture(browser: &Browser, name: &str) -> Result<()> {
-    let Some(folder) = std::env::var_os("PARVIS_PICTURES") else { return Ok(()) };
-    let folder = std::path::PathBuf::from(folder);
-    std::fs::create_dir_all(&folder)?;
-    browser.picture(&folder.join(format!("{name}.png")))
+impl Stage {
+    /// Neither the pages' log nor nginx's holds any of these, nor any link or ticket.
+    pub fn no_secret_in_the_logs(&self, secrets: &[&str]) -> Result<()> {
+        let logs = self.pages.log() + &self.pages.nginx_log();
+        assert!(logs.contains("answered") && logs.contains("/step"), "the logs say too little to prove anything");
+        let mails = self.scene.inbox.messages();
+        let links = mails.iter().flat_map(|mail| mail.links());
+        let tokens = links.filter_map(|link| link.rsplit('/').next().map(str::to_owned));
+        for secret in tokens.filter(|token| token.len() > 20).chain(secrets.iter().map(|one| (*one).to_owned())) {
+            assert!(!logs.contains(&secret), "a log has {secret}");
+        }
+        Ok(())
+    }
+}
+
+/// An HTTP answer, as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(own, _)| own == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    pub fn cookies(&self) -> Vec<&str> {
+        let own = self.headers.iter().filter(|(name, _)| name == "set-cookie");
+        own.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The value that a `Set-Cookie` gives.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        let prefix = format!("{name}=");
+        self.cookies().into_iter().find_map(|cookie| cookie.strip_prefix(&prefix)?.split(';').next())
+    }
+
+    /// The token of the page's forms.
+    pub fn form(&self) -> Option<&str> {
+        self.body.split("name=\"form\" value=\"").nth(1)?.split('"').next()
+    }
+}
+
+/// Sends bytes to the pages themselves, and reads what comes until they close.
+pub fn raw(stage: &Stage, bytes: &[u8]) -> Result<Answer> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", stage.pages.port()))?;
+    stream.set_read_timeout(Some(Duration::from_secs(40)))?;
+    // They may have answered and closed before everything is sent.
+    let _ = stream.write_all(bytes);
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all);
+    let text = String::from_utf8_lossy(&all).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    Ok(Answer {
+        status: status.with_context(|| format!("no answer: {head:?}"))?,
+        headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+        body: body.to_owned(),
+    })
+}
+
+/// A request without a body.
+pub fn ask(stage: &Stage, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: activation.univ.example\r\nConnection: close\r\n{extra}\r\n"
+    );
+    raw(stage, request.as_bytes())
+}
+
+/// A form, as a browser on our own page sends it, but for what the headers say otherwise.
+pub fn post(stage: &Stage, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+    let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: activation.univ.example\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n{extra}\r\n",
+        body.len()
+    );
+    raw(stage, &[head.as_bytes(), body].concat())
 }

@@ -1,0 +1,136 @@
+//! Input that no browser sends: each gets a clear answer, and everybody else is still served.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use parvis_stand::scene::BASE_URL;
+
+use crate::support::{Stage, ask, person, post, raw};
+
+const OWN: [(&str, &str); 2] = [("Origin", BASE_URL), ("Sec-Fetch-Site", "same-origin")];
+
+#[test]
+fn bodies_that_are_no_forms() -> Result<()> {
+    let stage = Stage::new()?;
+    let page = ask(&stage, "GET", "/sign-in", &[])?;
+    let cookie = format!("__Host-parvis-form={}", page.given("__Host-parvis-form").context("no cookie")?);
+    let form = format!("form={}", page.form().context("no token")?);
+    let headers = [&OWN[..], &[("Cookie", cookie.as_str())]].concat();
+    let long = format!("{form}&login={}", "a".repeat(20_000));
+    for (what, body, status) in [
+        ("a huge body", long.clone(), 413),
+        ("bytes that are not UTF-8", format!("{form}&login=%ff%fe&password=x"), 400),
+        ("a field twice", format!("{form}&login=a&login=b"), 400),
+        ("many fields", (0..100).map(|n| format!("&f{n}=1")).collect::<String>(), 400),
+        ("a NUL in a login", format!("{form}&login=a%00b&password=x"), 422),
+        ("a login that turns the direction of writing", format!("{form}&login=a%E2%80%AEb&password=x"), 422),
+        ("a password of 2,000 bytes", format!("{form}&login=mdurand&password={}", "x".repeat(2000)), 422),
+        ("no fields", form.clone(), 422),
+    ] {
+        let answer = post(&stage, "/sign-in", &headers, body.as_bytes())?;
+        assert_eq!(answer.status, status, "{what}: {}", answer.body);
+        assert!(answer.body.contains("<h1>") && answer.given("__Host-parvis").is_none(), "{what}");
+    }
+    let json = post(&stage, "/sign-in", &[&headers[..], &[("content-type", "text/plain")]].concat(), b"{}")?;
+    assert!((400..=422).contains(&json.status), "{}", json.status);
+    // Declared larger than it may be, and never sent.
+    let declared = raw(
+        &stage,
+        format!(
+            "POST /sign-in HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 999999999\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    assert!(declared.is_err() || declared?.status >= 400);
+    Ok(())
+}
+
+#[test]
+fn headers_cannot_be_injected_and_strange_requests_are_refused() -> Result<()> {
+    let stage = Stage::new()?;
+    for evil in ["https://a%0d%0aSet-Cookie:%20evil=1", "%0d%0a%0d%0a%3Chtml%3E", "javascript:alert(1)"] {
+        let answer = ask(&stage, "GET", &format!("/sign-in?return_to={evil}"), &[])?;
+        assert_eq!(answer.status, 200);
+        assert!(answer.cookies().iter().all(|cookie| !cookie.contains("evil")), "{evil}");
+        let moved = ask(&stage, "GET", &format!("/language/fr?to={evil}"), &[])?;
+        assert_eq!(moved.header("location"), Some("/"), "{evil}");
+    }
+    for away in ["//evil.example", "https://evil.example", "/%5Cevil.example", "/..//evil"] {
+        let moved = ask(&stage, "GET", &format!("/language/en?to={away}"), &[])?;
+        let to = moved.header("location").unwrap_or_default();
+        assert!(to == "/" && !to.starts_with("//"), "{away}: {to}");
+    }
+    // A return_to that is not the campus's is not refused: it is not given back (the daemon's rule).
+    let page = ask(&stage, "GET", "/sign-in?return_to=https://evil.example/", &[])?;
+    let cookie = format!("__Host-parvis-form={}", page.given("__Host-parvis-form").context("no cookie")?);
+    let body = format!(
+        "form={}&login=mdurand&password={}&return_to=https://evil.example/",
+        page.form().context("no token")?,
+        person("mdurand").provisional_password
+    );
+    let entered = post(&stage, "/sign-in", &[&OWN[..], &[("Cookie", cookie.as_str())]].concat(), body.as_bytes())?;
+    assert_eq!(entered.header("location"), Some("/step"));
+    for request in ["BREW / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET / HTTP/9\r\n\r\n", "\0\0\0\0\r\n\r\n"] {
+        let answer = raw(&stage, request.as_bytes());
+        assert!(answer.is_err() || answer?.status >= 300, "{request:?}");
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "a".repeat(40_000));
+    let answer = raw(&stage, long.as_bytes());
+    assert!(answer.is_err() || answer?.status >= 400);
+    // Two cookies of a name are none: somebody has put one there.
+    let two = ask(&stage, "GET", "/step", &[("Cookie", "__Host-parvis=a; __Host-parvis=b")])?;
+    assert_eq!(two.header("location"), Some("/"));
+    let stale = ask(&stage, "GET", "/step", &[("Cookie", "__Host-parvis=nonsense")])?;
+    assert_eq!(stale.status, 403);
+    assert!(stale.cookies().iter().any(|cookie| cookie.starts_with("__Host-parvis=;")), "{:?}", stale.cookies());
+    Ok(())
+}
+
+#[test]
+fn a_thousand_silent_connections_keep_nobody_out() -> Result<()> {
+    let stage = Stage::new()?;
+    let before = stage.pages.usage()?.resident_kib;
+    let mut silent: Vec<TcpStream> = Vec::new();
+    for number in 0..1000 {
+        let mut stream = TcpStream::connect(("127.0.0.1", stage.pages.port()))?;
+        if number % 2 == 0 {
+            // Half of them have begun to speak.
+            stream.write_all(b"GET /sign-in HTTP/1.1\r\nHost: a\r\nX-Slow: ")?;
+        }
+        silent.push(stream);
+    }
+    let begun = Instant::now();
+    assert_eq!(ask(&stage, "GET", "/sign-in", &[])?.status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let grown = stage.pages.usage()?.resident_kib.saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB for a thousand silent connections");
+    // Whoever stays silent is let go.
+    let first = silent.first_mut().context("none")?;
+    first.set_read_timeout(Some(Duration::from_secs(40)))?;
+    let mut rest = Vec::new();
+    first.read_to_end(&mut rest).context("a silent connection was held")?;
+    Ok(())
+}
+
+#[test]
+fn waiting_pages_are_bounded_for_one_person_and_the_page_still_answers() -> Result<()> {
+    let stage = Stage::new()?;
+    let page = ask(&stage, "GET", "/sign-in", &[])?;
+    let form_cookie = format!("__Host-parvis-form={}", page.given("__Host-parvis-form").context("no cookie")?);
+    let body = format!(
+        "form={}&login=mdurand&password={}",
+        page.form().context("no token")?,
+        person("mdurand").provisional_password
+    );
+    let headers = [&OWN[..], &[("Cookie", form_cookie.as_str())]].concat();
+    let entered = post(&stage, "/sign-in", &headers, body.as_bytes())?;
+    let cookie = format!("__Host-parvis={}", entered.given("__Host-parvis").context("no session")?);
+    // Another stamp than the page's is a change at once.
+    assert_eq!(ask(&stage, "GET", "/changed?seen=other", &[("Cookie", &cookie)])?.status, 205);
+    assert_eq!(ask(&stage, "GET", "/changed", &[])?.status, 205, "without a session there is nothing to wait for");
+    assert_eq!(ask(&stage, "GET", "/step", &[("Cookie", &cookie)])?.status, 200);
+    Ok(())
+}

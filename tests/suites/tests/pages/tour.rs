@@ -1,0 +1,237 @@
+//! Every page there is, in both languages, light and dark, on a phone and on a desk: no violation of WCAG 2.2 AA that
+//! axe-core knows, nothing to scroll sideways at 320 px and at 200 %, a title, one heading, and a picture.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use parvis_stand::install::npm_package;
+
+use parvis_stand::{Behaviour, Browser, BrowserOptions};
+use serde_json::Value;
+
+use crate::support::{Stage, charter, listing, password, person, sign_in, url};
+
+/// The axe-core that the rules below are of.
+const AXE: &str = "4.14.1";
+
+struct Tour<'s> {
+    stage: &'s Stage,
+    browser: Browser,
+    language: &'static str,
+    axe: String,
+    faults: Vec<String>,
+    seen: usize,
+}
+
+impl Tour<'_> {
+    /// Looks at the page that is open.
+    fn look(&mut self, name: &str) -> Result<()> {
+        self.seen += 1;
+        let browser = &self.browser;
+        let title = browser.title()?;
+        let here = format!("{} {name} ({title})", self.language);
+        if browser.run("return document.querySelectorAll('h1').length")? != 1 {
+            self.faults.push(format!("{here}: not one h1"));
+        }
+        if !title.contains(&browser.text("h1")?) {
+            self.faults.push(format!("{here}: the title is not the heading's"));
+        }
+        for dark in [false, true] {
+            browser.dark(dark)?;
+            let scheme = if dark { "dark" } else { "light" };
+            for (shape, width, height) in [("phone", 390, 844), ("desk", 1280, 900)] {
+                browser.resize(width, height)?;
+                picture(browser, &format!("{}-{name}-{shape}-{scheme}", self.language))?;
+            }
+            self.faults.extend(violations(browser, &self.axe)?.into_iter().map(|fault| format!("{here} {scheme}: {fault}")));
+        }
+        browser.dark(false)?;
+        // 320 px is also what 1280 px are at 400 %, and 640 px at 200 %.
+        for width in [320, 640] {
+            browser.resize(width, 800)?;
+            let over = browser.run(
+                "const w = document.documentElement.clientWidth; \
+                 return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > w + 1 \
+                 && !e.closest('.text, .away, .skip')).map((e) => e.tagName + '.' + e.className).concat(\
+                 document.documentElement.scrollWidth > w ? ['scroll ' + document.documentElement.scrollWidth] : []).join(' ')",
+            )?;
+            if over != "" {
+                self.faults.push(format!("{here}: wider than {width} px: {over}"));
+            }
+        }
+        self.browser.resize(1280, 900)
+    }
+
+    fn go(&mut self, path: &str, name: &str) -> Result<()> {
+        self.browser.goto(&url(path))?;
+        self.look(name)
+    }
+
+    fn send(&mut self, name: &str) -> Result<()> {
+        self.browser.press("main form .main")?;
+        self.look(name)
+    }
+}
+
+fn picture(browser: &Browser, name: &str) -> Result<()> {
+    let Some(folder) = std::env::var_os("PARVIS_PICTURES") else { return Ok(()) };
+    let folder = PathBuf::from(folder);
+    std::fs::create_dir_all(&folder)?;
+    browser.picture(&folder.join(format!("{name}.png")))
+}
+
+/// What axe-core finds: the rules of WCAG 2.0 to 2.2, A and AA, and its best practices.
+fn violations(browser: &Browser, axe: &str) -> Result<Vec<String>> {
+    if browser.run("return typeof window.axe")? == "undefined" {
+        browser.run(axe)?;
+    }
+    let found = browser.run_async(
+        "const done = arguments[arguments.length - 1]; \
+         axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }) \
+         .then((r) => done({ passes: r.passes.length, violations: r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html).join(' | ')) }), \
+         (e) => done({ passes: 0, violations: [String(e)] }))",
+    )?;
+    let passes = found.get("passes").and_then(Value::as_u64).unwrap_or_default();
+    ensure!(passes > 10, "axe-core passed {passes} rules only: {found}");
+    let all = found.get("violations").and_then(Value::as_array).context("axe-core said nothing")?;
+    Ok(all.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+#[test]
+fn every_page_in_french() -> Result<()> {
+    tour("fr", "mdurand", "pmoreau")
+}
+
+#[test]
+fn every_page_in_english() -> Result<()> {
+    tour("en", "sobrien", "akovacs")
+}
+
+fn tour(language: &'static str, permanent: &str, vacataire: &str) -> Result<()> {
+    let package = npm_package("axe-core", AXE, &mut |line| eprintln!("{line}"))?;
+    let axe = std::fs::read_to_string(package.join("axe.min.js"))?;
+    let mut stage = Stage::new()?;
+    let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
+    let browser = stage.browser(&options)?;
+    let mut tour = Tour { stage: &stage, browser, language, axe, faults: Vec::new(), seen: 0 };
+    beginning(&mut tour, permanent)?;
+    middle(&mut tour)?;
+    end(&mut tour)?;
+    without_mailbox(&mut tour, vacataire)?;
+    asides(&mut tour)?;
+    let Tour { browser, axe, faults, seen, .. } = tour;
+    // At the end, nobody answers any more.
+    stage.scene.daemon.terminate()?;
+    let mut tour = Tour { stage: &stage, browser, language, axe, faults, seen };
+    sign_in(&tour.browser, &person("tpetit"))?;
+    tour.look("unreachable")?;
+    assert!(tour.seen > 35, "{}", tour.seen);
+    assert!(tour.faults.is_empty(), "{}", tour.faults.join("\n"));
+    Ok(())
+}
+
+/// Steps 1 to 4.
+fn beginning(tour: &mut Tour<'_>, login: &str) -> Result<()> {
+    tour.go("/sign-in", "01-sign-in")?;
+    tour.browser.fill("#login", login)?;
+    tour.browser.fill("#password", "wrong")?;
+    tour.send("02-sign-in-refused")?;
+    tour.browser.fill("#password", &person(login).provisional_password)?;
+    tour.send("03-address")?;
+    tour.browser.fill("#address", "nonsense")?;
+    tour.send("03-address-refused")?;
+    tour.browser.fill("#address", "one@outside.example")?;
+    tour.send("04-waiting")?;
+    tour.go("/step?clicked=yes", "04-waiting-not-yet")?;
+    tour.browser.click("summary")?;
+    tour.browser.fill("#address", "x@univ.example")?;
+    tour.browser.press("details form button")?;
+    tour.look("04-waiting-correction-refused")?;
+    let old = tour.stage.link("one@outside.example", 0)?;
+    tour.browser.fill("#address", "two@outside.example")?;
+    tour.browser.press("details form button")?;
+    let new = tour.stage.link("two@outside.example", 0)?;
+    tour.browser.goto(&old)?;
+    tour.look("link-superseded")?;
+    tour.browser.goto(&url("/link/garbled"))?;
+    tour.look("link-unknown")?;
+    tour.browser.goto(&new)?;
+    tour.look("link-recovery")?;
+    tour.send("05-charter")?;
+    tour.browser.goto(&new)?;
+    tour.look("link-used")?;
+    tour.browser.goto(&url("/step"))
+}
+
+/// Steps 5 to 8.
+fn middle(tour: &mut Tour<'_>) -> Result<()> {
+    tour.send("05-charter-refused")?;
+    charter(&tour.browser)?;
+    tour.look("06-listing")?;
+    tour.send("06-listing-refused")?;
+    listing(&tour.browser, true)?;
+    tour.look("07-mail")?;
+    tour.browser.click("#forward-yes")?;
+    tour.look("07-mail-forward")?;
+    tour.browser.fill("#forward", "me@univ.example")?;
+    tour.send("07-mail-refused")?;
+    let before = tour.stage.scene.inbox.last_number();
+    tour.browser.fill("#forward", "three@outside.example")?;
+    tour.send("08-waiting")?;
+    tour.browser.click("summary")?;
+    tour.look("08-waiting-correction")?;
+    tour.browser.goto(&tour.stage.link("three@outside.example", before)?)?;
+    tour.look("link-forward")?;
+    tour.send("09-password")
+}
+
+/// Steps 9 and 10.
+fn end(tour: &mut Tour<'_>) -> Result<()> {
+    tour.browser.fill("#password", "abc")?;
+    tour.browser.wait_text("[data-strength] strong", "")?;
+    tour.look("09-password-typing")?;
+    tour.send("09-password-refused")?;
+    tour.go("/step/listing", "09-change-listing")?;
+    tour.go("/step/mail", "09-change-mail")?;
+    tour.browser.goto(&url("/step"))?;
+    password(&tour.browser, "Violet-mandarine-77")?;
+    tour.look("10-done")?;
+    tour.browser.press(".person button")?;
+    tour.look("left")
+}
+
+/// Step 7 bis, an address that the mail system refuses, and a link that somebody else opened.
+fn without_mailbox(tour: &mut Tour<'_>, login: &str) -> Result<()> {
+    tour.stage.scene.inbox.script("gone@outside.example", Behaviour::Reject);
+    sign_in(&tour.browser, &person(login))?;
+    tour.browser.fill("#address", "gone@outside.example")?;
+    tour.browser.press("main form .main")?;
+    let refused = parvis_stand::run::until(parvis_stand::browser::PATIENCE, || {
+        tour.browser.goto(&url("/step"))?;
+        Ok(tour.browser.has("#problem")?.then_some(()))
+    })?;
+    refused.context("a refused address was never said")?;
+    tour.look("04-address-refused-by-mail")?;
+    tour.browser.fill("#address", "four@outside.example")?;
+    tour.browser.press("main form .main")?;
+    let link = tour.stage.link("four@outside.example", 0)?;
+    let options = BrowserOptions { language: tour.language.to_owned(), ..BrowserOptions::default() };
+    let phone = tour.stage.browser(&options)?;
+    phone.goto(&link)?;
+    phone.press("main form .main")?;
+    let mine = std::mem::replace(&mut tour.browser, phone);
+    tour.look("confirmed-elsewhere")?;
+    tour.browser = mine;
+    tour.browser.goto(&url("/step"))?;
+    charter(&tour.browser)?;
+    listing(&tour.browser, false)?;
+    tour.look("07bis-mail")
+}
+
+/// What is beside the way.
+fn asides(tour: &mut Tour<'_>) -> Result<()> {
+    tour.go("/timed-out", "timed-out")?;
+    tour.go("/no/such/page", "nowhere")?;
+    tour.go("/enter/used-up", "ticket")?;
+    tour.go("/confirmed", "confirmed")
+}
