@@ -19,6 +19,8 @@ try-again = Try again
 change = Change
 show = Show
 hide = Hide
+show-password = Show the password
+hide-password = Hide the password
 new-tab = new tab
 version = version { $version }
 begin = Activate an account
@@ -141,7 +143,7 @@ link-used-title = This link was already used
 link-unknown-title = This link is not valid
 confirmed-title = The address is confirmed
 confirmed-lead = Thank you. Go on with the device on which you began: its page moves on by itself.
-confirmed-more = A link confirms an address, not a person: to go on with this device, sign in with your welcome letter. You will be where you were.
+confirmed-more = A link confirms an address, not a person: to go on with this device, sign in with your { $letter }. You will be where you were.
 confirmed-sign-in = Go on with this device
 
 ticket-title = This passage is no longer valid

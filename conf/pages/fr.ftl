@@ -22,6 +22,8 @@ try-again = Réessayer
 change = Modifier
 show = Afficher
 hide = Masquer
+show-password = Afficher le mot de passe
+hide-password = Masquer le mot de passe
 new-tab = nouvel onglet
 version = version { $version }
 begin = Activer un compte
@@ -147,7 +149,7 @@ link-used-title = Ce lien a déjà servi
 link-unknown-title = Ce lien n’est pas valable
 confirmed-title = L’adresse est confirmée
 confirmed-lead = Merci. Continuez sur l’appareil où vous avez commencé : la page y avance d’elle-même.
-confirmed-more = Un lien confirme une adresse, pas une personne : pour continuer sur cet appareil, connectez-vous avec votre courrier d’accueil. Vous reprendrez là où vous en étiez.
+confirmed-more = Un lien confirme une adresse, pas une personne : pour continuer sur cet appareil, connectez-vous avec votre { $letter }. Vous reprendrez là où vous en étiez.
 confirmed-sign-in = Continuer sur cet appareil
 
 ticket-title = Ce passage n’est plus valable

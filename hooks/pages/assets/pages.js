@@ -60,6 +60,9 @@
       const shown = field.type === "text";
       field.type = shown ? "password" : "text";
       button.textContent = shown ? button.dataset.show : button.dataset.hide;
+      const label = button.dataset.label;
+      button.dataset.label = button.ariaLabel;
+      button.ariaLabel = label;
     });
     if (field.form) field.form.addEventListener("submit", () => { field.type = "password"; });
   }

@@ -63,9 +63,10 @@ impl<'a> Notice<'a> {
         self
     }
 
-    /// One more paragraph.
+    /// One more paragraph, which may name the letter.
     pub fn saying(mut self, name: &str) -> Self {
-        self.more.push(self.chrome.say(name));
+        let letter = self.house.settings.campus.letter.get(self.visit.tongue);
+        self.more.push(self.chrome.say_of(name, "letter", letter));
         self
     }
 
