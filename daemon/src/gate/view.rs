@@ -178,7 +178,9 @@ impl<'a> Viewer<'a> {
         let answer = answers.and_then(|answers| answers.mail.as_ref());
         // A later step shows an address only where it was proven.
         let forward = match stage {
-            Stage::Mail => answer.and_then(|mail| mail.forward.as_ref()).map(|forward| forward.address.clone()),
+            Stage::Mail => {
+                answer.and_then(|mail| mail.forward.as_ref()).map(|forward| forward.address.clone())
+            }
             _ => answers.and_then(|answers| answers.confirmed_forward()).map(str::to_owned),
         };
         MailView {

@@ -61,7 +61,10 @@ impl Assets {
 
     /// The one of this name.
     pub fn find(&self, name: &str) -> Option<&Asset> {
-        [&self.style, &self.campus, &self.script].into_iter().chain(&self.logo).find(|asset| asset.name == name)
+        [&self.style, &self.campus, &self.script]
+            .into_iter()
+            .chain(&self.logo)
+            .find(|asset| asset.name == name)
     }
 }
 

@@ -31,7 +31,9 @@ impl Proxies {
                 continue;
             }
             let network = word.parse::<IpNet>().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
-            proxies.networks.push(network.map_err(|_| format!("{word:?} is neither a network nor \"unix\""))?);
+            proxies
+                .networks
+                .push(network.map_err(|_| format!("{word:?} is neither a network nor \"unix\""))?);
         }
         Ok(proxies)
     }
@@ -69,7 +71,8 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, header: Option<&str>) -> Option<String> {
-        let proxies = Proxies::of(&["127.0.0.1".to_owned(), "10.0.0.0/8".to_owned(), "unix".to_owned()]).unwrap();
+        let proxies =
+            Proxies::of(&["127.0.0.1".to_owned(), "10.0.0.0/8".to_owned(), "unix".to_owned()]).unwrap();
         let peer = peer.parse().map_or(Peer::Local, Peer::Address);
         let mut headers = HeaderMap::new();
         header.map(|value| headers.insert("x-forwarded-for", value.parse().unwrap()));
@@ -80,7 +83,10 @@ mod tests {
     fn only_a_known_proxy_is_believed() {
         assert_eq!(seen("192.0.2.9", Some("198.51.100.1")).as_deref(), Some("192.0.2.9"));
         assert_eq!(seen("127.0.0.1", Some("198.51.100.1")).as_deref(), Some("198.51.100.1"));
-        assert_eq!(seen("127.0.0.1", Some("6.6.6.6, 198.51.100.1, 10.1.2.3")).as_deref(), Some("198.51.100.1"));
+        assert_eq!(
+            seen("127.0.0.1", Some("6.6.6.6, 198.51.100.1, 10.1.2.3")).as_deref(),
+            Some("198.51.100.1")
+        );
         assert_eq!(seen("unix", Some("2001:db8::1")).as_deref(), Some("2001:db8::1"));
         assert_eq!(seen("unix", None), None);
         assert_eq!(seen("127.0.0.1", Some("nonsense")).as_deref(), Some("127.0.0.1"));

@@ -24,7 +24,9 @@ impl Colour {
         let colour = Self::parse(text).ok_or_else(|| format!("{text:?} is not a colour like #17498f"))?;
         let contrast = colour.contrast(ground);
         if contrast < LEAST {
-            return Err(format!("{text} cannot be read on {ground}: its contrast is {contrast:.1}, and at least 4.5 is"));
+            return Err(format!(
+                "{text} cannot be read on {ground}: its contrast is {contrast:.1}, and at least 4.5 is"
+            ));
         }
         Ok(colour)
     }

@@ -54,9 +54,12 @@ mod tests {
     fn a_token_belongs_to_one_secret() {
         let token = token("one");
         assert!(holds(Some("one"), Some(&token)));
-        for (secret, token) in
-            [(Some("two"), Some(token.as_str())), (None, Some(&token)), (Some("one"), None), (Some("one"), Some(""))]
-        {
+        for (secret, token) in [
+            (Some("two"), Some(token.as_str())),
+            (None, Some(&token)),
+            (Some("one"), None),
+            (Some("one"), Some("")),
+        ] {
             assert!(!holds(secret, token));
         }
         assert!(!holds(Some("one"), Some(&"é".repeat(32))));

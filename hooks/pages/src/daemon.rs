@@ -134,7 +134,8 @@ impl Line {
     }
 
     async fn send<P: Serialize>(&mut self, method: &str, parameters: &P, more: bool) -> Result<(), Trouble> {
-        let bytes = wire::encode_call(method, parameters, more).map_err(|_| Trouble::Invalid(String::new()))?;
+        let bytes =
+            wire::encode_call(method, parameters, more).map_err(|_| Trouble::Invalid(String::new()))?;
         match self.stream.write_all(&bytes).await {
             // Who turns us away says so and closes, perhaps before we have spoken: the answer is there to be read.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(unreachable(&error)),

@@ -20,7 +20,15 @@ pub fn words(words: &Words, tongue: Tongue, name: &str, instant: &str) -> Option
         ("month", month.into()),
         ("year", year.to_string().into()),
         ("hour", hour.into()),
-        ("hour12", match hours % 12 { 0 => 12, hour => hour }.to_string().into()),
+        (
+            "hour12",
+            match hours % 12 {
+                0 => 12,
+                hour => hour,
+            }
+            .to_string()
+            .into(),
+        ),
         ("half", half.into()),
         ("minute", minute.into()),
     ];

@@ -123,7 +123,9 @@ pub fn status(trouble: &Trouble) -> StatusCode {
         Trouble::Refused(refusal) => match (refusal.code, refusal.then) {
             (RefusalCode::TooManyAttempts, _) => StatusCode::TOO_MANY_REQUESTS,
             (RefusalCode::Unavailable, _) => StatusCode::SERVICE_UNAVAILABLE,
-            (RefusalCode::LinkExpired | RefusalCode::LinkSuperseded | RefusalCode::LinkUsed, _) => StatusCode::GONE,
+            (RefusalCode::LinkExpired | RefusalCode::LinkSuperseded | RefusalCode::LinkUsed, _) => {
+                StatusCode::GONE
+            }
             (RefusalCode::LinkUnknown, _) => StatusCode::NOT_FOUND,
             (_, Then::Correct | Then::Wait) => StatusCode::UNPROCESSABLE_ENTITY,
             (_, Then::Restart | Then::SignIn | Then::Contact) => StatusCode::FORBIDDEN,
@@ -211,7 +213,8 @@ impl Notice<'_> {
         match sent.filter(|sent| sent.sheet != Sheet::Password) {
             Some(sent) => {
                 let kept = sent.sheet.keeps().iter();
-                let fields = kept.filter_map(|name| Some((*name, sent.fields.get(name)?.to_owned()))).collect();
+                let fields =
+                    kept.filter_map(|name| Some((*name, sent.fields.get(name)?.to_owned()))).collect();
                 self.again = Some(Again { action: sent.sheet.action(), fields });
                 self
             }

@@ -138,8 +138,13 @@ async fn accept(listener: Listener, router: Router, room: Arc<Semaphore>, mut st
     }
 }
 
-fn hold<S>(stream: S, peer: Peer, router: &Router, permit: OwnedSemaphorePermit, mut stop: watch::Receiver<bool>)
-where
+fn hold<S>(
+    stream: S,
+    peer: Peer,
+    router: &Router,
+    permit: OwnedSemaphorePermit,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = router.clone().map_request(move |mut request: hyper::Request<Incoming>| {

@@ -220,7 +220,9 @@ fn resolve(raw: Raw, faults: &mut Faults) -> Option<Settings> {
 fn campus(raw: RawCampus, faults: &mut Faults) -> Option<Campus> {
     let light = faults.take("campus.accent", Colour::on_light(&raw.accent));
     let dark = faults.take("campus.accent-dark", Colour::on_dark(&raw.accent_dark));
-    if !raw.help_address.contains('@') || raw.help_address.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    if !raw.help_address.contains('@')
+        || raw.help_address.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
         faults.say("campus.help-address", "this is not a mail address");
     }
     let logo = raw.logo.and_then(|path| faults.take("campus.logo", logo(&path)));
@@ -306,9 +308,8 @@ fn logo(path: &Path) -> Result<Asset, String> {
 fn charters(files: Option<&Texts>, faults: &mut Faults) -> Vec<(String, String)> {
     let paths = files.into_iter().flat_map(Texts::both);
     let texts = paths.filter_map(|path| {
-        let text = bytes(Path::new(path)).and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| format!("{path}: this is not UTF-8"))
-        });
+        let text = bytes(Path::new(path))
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{path}: this is not UTF-8")));
         faults.take("charter.file", text)
     });
     texts.map(|text| (hex(&Sha256::digest(&text)), text)).collect()
@@ -347,9 +348,9 @@ mod tests {
              [kiosk]\nleave-after = \"5h\"\n[campus]\naccent = \"#ffff00\"\nlogo = \"/nowhere.gif\"\n\
              [sign-in]\nurl = \"javascript:x\"",
         );
-        for key in [
-            "base-url", "listen", "trusted-proxies", "log", "leave-after", "accent", "logo", "sign-in.url",
-        ] {
+        for key in
+            ["base-url", "listen", "trusted-proxies", "log", "leave-after", "accent", "logo", "sign-in.url"]
+        {
             assert!(said.contains(key), "{key} in {said}");
         }
     }

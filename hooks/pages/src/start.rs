@@ -25,6 +25,7 @@ parvis-pages [--config FILE] [--check]
 
   --config FILE  default: /etc/parvis/pages.toml, where it exists
   --check        say what is wrong with the configuration, and start nothing
+  --help         say this
   --version      say which version this is
 ";
 const DEFAULT: &str = "/etc/parvis/pages.toml";
@@ -135,7 +136,8 @@ async fn serve_until_told(settings: Settings) -> ExitCode {
     };
     let (stop, stopped) = watch::channel(false);
     let base = format!("{}{}", settings.origin, settings.base);
-    let serving = tokio::spawn(serve::serve(listeners, routes::router(Arc::new(House::new(settings))), stopped));
+    let serving =
+        tokio::spawn(serve::serve(listeners, routes::router(Arc::new(House::new(settings))), stopped));
     tracing::info!("serving {base}");
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     signals.next().await;

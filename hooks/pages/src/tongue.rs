@@ -41,7 +41,8 @@ impl Tongue {
         for part in header.split(',').take(32) {
             let mut pieces = part.split(';');
             let Some(tongue) = pieces.next().and_then(Self::of_tag) else { continue };
-            let weight = pieces.find_map(|piece| piece.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            let weight =
+                pieces.find_map(|piece| piece.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
             if weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
                 best = Some((weight, tongue));
             }

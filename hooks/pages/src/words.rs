@@ -93,7 +93,11 @@ mod tests {
     fn french_typography() {
         for (number, line) in FR.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
             for sign in [" :", " ;", " !", " ?", " »", "« ", "'"] {
-                assert!(!line.contains(sign), "fr.ftl line {}: {sign:?} needs a no-break space or ’", number + 1);
+                assert!(
+                    !line.contains(sign),
+                    "fr.ftl line {}: {sign:?} needs a no-break space or ’",
+                    number + 1
+                );
             }
         }
     }

@@ -56,11 +56,7 @@ pub struct Browser {
 struct Devtools(Value);
 
 impl WebDriverCompatibleCommand for Devtools {
-    fn endpoint(
-        &self,
-        base: &url::Url,
-        session: Option<&str>,
-    ) -> Result<url::Url, url::ParseError> {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
     }
 
@@ -78,9 +74,8 @@ impl Browser {
         command.arg(format!("--port={}", port.number())).stdin(Stdio::null());
         command.env("HOME", place.path()).stdout(log.try_clone()?).stderr(log);
         let driver = run::start("chromedriver", command)?;
-        let listens = run::until(PATIENCE, || {
-            Ok(std::net::TcpStream::connect(("127.0.0.1", port.number())).ok())
-        })?;
+        let listens =
+            run::until(PATIENCE, || Ok(std::net::TcpStream::connect(("127.0.0.1", port.number())).ok()))?;
         listens.context("chromedriver does not listen")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let url = format!("http://127.0.0.1:{}", port.number());
@@ -172,7 +167,8 @@ impl Browser {
     }
 
     fn find(&self, css: &str) -> Result<Element> {
-        let found = self.runtime.block_on(self.client()?.wait().at_most(PATIENCE).for_element(Locator::Css(css)));
+        let found =
+            self.runtime.block_on(self.client()?.wait().at_most(PATIENCE).for_element(Locator::Css(css)));
         found.with_context(|| {
             let url = self.url().unwrap_or_default();
             format!("nothing is {css} at {url}: {}", self.text("body").unwrap_or_default())

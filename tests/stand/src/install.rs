@@ -49,9 +49,8 @@ pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
 /// What it takes to see the pages in a browser.
 pub const BROWSER: &[Package] = &[CHROMIUM, CHROMIUM_DRIVER, NGINX];
 /// What all suites need.
-pub const EVERYTHING: &[Package] = &[
-    SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV, CHROMIUM, CHROMIUM_DRIVER, NGINX,
-];
+pub const EVERYTHING: &[Package] =
+    &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV, CHROMIUM, CHROMIUM_DRIVER, NGINX];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
 /// command to type. `say` is told beforehand what will be done.

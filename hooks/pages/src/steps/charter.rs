@@ -69,11 +69,7 @@ fn lower(level: pulldown_cmark::HeadingLevel) -> pulldown_cmark::HeadingLevel {
 }
 
 /// POST /charter.
-pub async fn send(
-    State(house): State<Arc<House>>,
-    visit: Visit,
-    fields: Result<Fields, NoForm>,
-) -> Response {
+pub async fn send(State(house): State<Arc<House>>, visit: Visit, fields: Result<Fields, NoForm>) -> Response {
     submit(&house, &visit, fields, Sheet::Charter, |session, fields| {
         Call::Charter(Charter {
             session,
@@ -93,9 +89,14 @@ mod tests {
 
     #[test]
     fn a_charter_is_text_and_nothing_else() {
-        let html = drawn("# Title\n\nA *word*.<script>x</script>\n\n![p](http://a/b.png) [go](javascript:x) [ok](https://a)");
+        let html = drawn(
+            "# Title\n\nA *word*.<script>x</script>\n\n![p](http://a/b.png) [go](javascript:x) [ok](https://a)",
+        );
         assert!(html.contains("<h2>Title</h2>") && html.contains("<em>word</em>"), "{html}");
         assert!(html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
-        assert!(!html.contains("<img") && !html.contains("javascript") && html.contains("href=\"https://a\""), "{html}");
+        assert!(
+            !html.contains("<img") && !html.contains("javascript") && html.contains("href=\"https://a\""),
+            "{html}"
+        );
     }
 }

@@ -24,9 +24,14 @@ pub async fn arrive(State(house): State<Arc<House>>, visit: Visit, Path(ticket):
     }
     // A browser that guesses where the person will go must not use up what works once.
     if visit.ahead || !limits::TOKEN.admits(&ticket) {
-        return show::plain(if visit.ahead { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST });
+        return show::plain(if visit.ahead {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::BAD_REQUEST
+        });
     }
-    let call = Call::Enter(Enter { ticket: Secret::new(ticket), locale: visit.locale(), client: visit.client() });
+    let call =
+        Call::Enter(Enter { ticket: Secret::new(ticket), locale: visit.locale(), client: visit.client() });
     match house.daemon.step(call).await {
         Ok(answer) => {
             let mut response = show::go(&house, "/step");

@@ -11,12 +11,12 @@ use parvis_protocol::{Secret, limits};
 use sha2::{Digest, Sha256};
 
 use crate::assets::hex;
+use crate::cookie;
 use crate::fields::{Fields, NoForm};
 use crate::house::House;
 use crate::refusals::{self, Notice};
 use crate::show::{self, Chrome};
 use crate::visit::Visit;
-use crate::cookie;
 
 #[derive(Template)]
 #[template(path = "link.html")]
@@ -29,7 +29,9 @@ struct Page<'a> {
 /// GET /link/{token}: the token goes into a cookie, and out of the address.
 pub async fn open(State(house): State<Arc<House>>, Path(token): Path<String>) -> Response {
     let mut response = show::go(&house, "/link");
-    if limits::TOKEN.admits(&token) && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)) {
+    if limits::TOKEN.admits(&token)
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    {
         show::set(&mut response, &cookie::give(cookie::LINK, &token));
     } else {
         // A garbled one is shown as such, not the one before.

@@ -50,11 +50,7 @@ pub async fn change(State(house): State<Arc<House>>, visit: Visit) -> Response {
 }
 
 /// POST /listing.
-pub async fn send(
-    State(house): State<Arc<House>>,
-    visit: Visit,
-    fields: Result<Fields, NoForm>,
-) -> Response {
+pub async fn send(State(house): State<Arc<House>>, visit: Visit, fields: Result<Fields, NoForm>) -> Response {
     submit(&house, &visit, fields, Sheet::Listing, |session, fields| {
         Call::Listing(Listing {
             session,

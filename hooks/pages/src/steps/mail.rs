@@ -58,11 +58,7 @@ pub async fn change(State(house): State<Arc<House>>, visit: Visit) -> Response {
 }
 
 /// POST /mail.
-pub async fn send(
-    State(house): State<Arc<House>>,
-    visit: Visit,
-    fields: Result<Fields, NoForm>,
-) -> Response {
+pub async fn send(State(house): State<Arc<House>>, visit: Visit, fields: Result<Fields, NoForm>) -> Response {
     submit(&house, &visit, fields, Sheet::Mail, |session, fields| {
         // A wish to forward without an address is the daemon's to refuse, in words.
         let forward = (fields.text("choice") == "forward").then(|| fields.text("forward").trim().to_owned());

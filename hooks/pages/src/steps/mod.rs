@@ -23,13 +23,13 @@ use axum::response::Response;
 use parvis_protocol::Secret;
 use parvis_protocol::hook::{Call, Step, StepAnswer, View};
 
+use crate::cookie;
 use crate::daemon::Trouble;
 use crate::fields::{Fields, NoForm};
 use crate::house::House;
 use crate::refusals::{self, Sent};
 use crate::show::{self, Chrome, Problem};
 use crate::visit::Visit;
-use crate::cookie;
 
 /// A page that has a form of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,8 @@ async fn current(house: &House, visit: &Visit, wanted: Option<Sheet>, clicked: b
     };
     let Some(view) = &answer.view else { return show::go(house, "/") };
     let sheet = wanted.filter(|sheet| sheet.fits(answer.step, view));
-    let drawing = Drawing { house, visit, answer: &answer, view, fields: &Fields::default(), problem: None, clicked };
+    let drawing =
+        Drawing { house, visit, answer: &answer, view, fields: &Fields::default(), problem: None, clicked };
     let mut response = drawing.draw(sheet, StatusCode::OK);
     keep_session(&mut response, visit, &answer);
     response
@@ -170,8 +171,15 @@ async fn refused(
     match &answer.view {
         Some(view) if sheet.fits(answer.step, view) => {
             let status = refusals::status(&trouble);
-            let drawing =
-                Drawing { house, visit, answer: &answer, view, fields, problem: Some(problem), clicked: false };
+            let drawing = Drawing {
+                house,
+                visit,
+                answer: &answer,
+                view,
+                fields,
+                problem: Some(problem),
+                clicked: false,
+            };
             let mut response = drawing.draw(Some(sheet), status);
             if let Trouble::Refused(refusal) = &trouble {
                 show::retry_after(&mut response, refusal.retry_after);

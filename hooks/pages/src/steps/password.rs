@@ -61,11 +61,7 @@ fn answers(chrome: &Chrome<'_>, drawing: &Drawing<'_>) -> Vec<(String, String, &
 }
 
 /// POST /password.
-pub async fn send(
-    State(house): State<Arc<House>>,
-    visit: Visit,
-    fields: Result<Fields, NoForm>,
-) -> Response {
+pub async fn send(State(house): State<Arc<House>>, visit: Visit, fields: Result<Fields, NoForm>) -> Response {
     submit(&house, &visit, fields, Sheet::Password, |session, fields| {
         Call::Password(Password {
             session,

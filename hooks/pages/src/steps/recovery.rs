@@ -34,11 +34,7 @@ pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
 }
 
 /// POST /address.
-pub async fn send(
-    State(house): State<Arc<House>>,
-    visit: Visit,
-    fields: Result<Fields, NoForm>,
-) -> Response {
+pub async fn send(State(house): State<Arc<House>>, visit: Visit, fields: Result<Fields, NoForm>) -> Response {
     submit(&house, &visit, fields, Sheet::Address, |session, fields| {
         Call::RecoveryAddress(RecoveryAddress {
             session,

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use parvis_protocol::hook::{Authenticate, Call, RefusalCode};
+use parvis_protocol::hook::{Authenticate, Call, Then};
 use parvis_protocol::{Secret, limits};
 
 use crate::cookie;
@@ -64,11 +64,7 @@ fn draw(
 }
 
 /// POST /sign-in. Whoever was here before is forgotten.
-pub async fn send(
-    State(house): State<Arc<House>>,
-    visit: Visit,
-    fields: Result<Fields, NoForm>,
-) -> Response {
+pub async fn send(State(house): State<Arc<House>>, visit: Visit, fields: Result<Fields, NoForm>) -> Response {
     let fields = match fields {
         Ok(fields) => fields,
         Err(NoForm(status)) => return refusals::no_form(&house, &visit, status),
@@ -95,18 +91,32 @@ pub async fn send(
         }
         Err(trouble) => trouble,
     };
-    let lost_letter = match &trouble {
-        Trouble::Refused(refusal) if refusal.code == RefusalCode::SignInRefused => refusal.lost_letter.as_deref(),
-        Trouble::Refused(_)
-        | Trouble::Invalid(_)
-        | Trouble::Unreachable(_)
-        | Trouble::NotPermitted(_)
-        | Trouble::Fault(_) => None,
+    let field = match &trouble {
+        Trouble::Refused(refusal) => match refusal.then {
+            Then::Correct => "password",
+            Then::Wait => "",
+            // The password is proven: now they may be told what is with the account.
+            Then::Restart | Then::SignIn | Then::Contact => {
+                return refusals::of_form(&house, &visit, &trouble, None);
+            }
+        },
+        Trouble::Invalid(field) if field == "login" => "login",
+        Trouble::Invalid(_) => "password",
+        Trouble::Unreachable(_) | Trouble::NotPermitted(_) | Trouble::Fault(_) => "",
     };
-    let problem = Problem { field: "password", message: refusals::message(&house, visit.tongue, &trouble) };
-    let status = refusals::status(&trouble);
     refusals::log(&trouble);
-    draw(&house, &visit, status, Some(problem), lost_letter, fields.text("login"), return_to)
+    let problem = Problem { field, message: refusals::message(&house, visit.tongue, &trouble) };
+    let status = refusals::status(&trouble);
+    let (lost_letter, wait) = match trouble {
+        Trouble::Refused(refusal) => (refusal.lost_letter, refusal.retry_after),
+        Trouble::Invalid(_) | Trouble::Unreachable(_) | Trouble::NotPermitted(_) | Trouble::Fault(_) => {
+            (None, None)
+        }
+    };
+    let login = fields.text("login");
+    let mut response = draw(&house, &visit, status, Some(problem), lost_letter.as_deref(), login, return_to);
+    show::retry_after(&mut response, wait);
+    response
 }
 
 /// Another person, perhaps: their session, and nothing of whoever was here before. The language stays: it names nobody.

@@ -112,5 +112,6 @@ pub async fn restart(
     visit: Visit,
     fields: Result<Fields, NoForm>,
 ) -> Response {
-    submit(&house, &visit, fields, Sheet::Restart, |session, _| Call::Restart(visit.of_session(&session))).await
+    submit(&house, &visit, fields, Sheet::Restart, |session, _| Call::Restart(visit.of_session(&session)))
+        .await
 }

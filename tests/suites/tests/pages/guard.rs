@@ -8,6 +8,8 @@ use crate::support::{Answer, Stage, ask, person, post, sign_in, url};
 
 const OWN: [(&str, &str); 2] = [("Origin", BASE_URL), ("Sec-Fetch-Site", "same-origin")];
 
+type Headers<'h> = Vec<(&'h str, &'h str)>;
+
 /// Cookie and token of a form, as a browser that has seen the page has them.
 fn seen(stage: &Stage) -> Result<(String, String)> {
     let page = ask(stage, "GET", "/sign-in", &[])?;
@@ -22,13 +24,20 @@ fn credentials(login: &str, token: &str) -> String {
 #[test]
 fn every_answer_is_dressed_and_personal_pages_are_in_no_cache() -> Result<()> {
     let stage = Stage::new()?;
-    let answers: Vec<Answer> = ["/", "/sign-in", "/step", "/link", "/link/abc", "/nowhere", "/left", "/timed-out"]
-        .iter()
-        .map(|path| ask(&stage, "GET", path, &[]))
-        .collect::<Result<_>>()?;
+    let answers: Vec<Answer> =
+        ["/", "/sign-in", "/step", "/link", "/link/abc", "/nowhere", "/left", "/timed-out"]
+            .iter()
+            .map(|path| ask(&stage, "GET", path, &[]))
+            .collect::<Result<_>>()?;
     for answer in &answers {
         let policy = answer.header("content-security-policy").unwrap_or_default();
-        for part in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("unsafe"));
@@ -38,7 +47,11 @@ fn every_answer_is_dressed_and_personal_pages_are_in_no_cache() -> Result<()> {
         for name in ["strict-transport-security", "cross-origin-opener-policy", "permissions-policy"] {
             assert!(answer.header(name).is_some(), "{name}");
         }
-        assert!(!answer.body.contains("style=") && !answer.body.contains(" on"), "nothing is inline: {}", answer.body);
+        assert!(
+            !answer.body.contains("style=") && !answer.body.contains(" on"),
+            "nothing is inline: {}",
+            answer.body
+        );
         for cookie in answer.cookies() {
             assert!(cookie.starts_with("__Host-"), "{cookie}");
             for part in ["HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
@@ -66,7 +79,7 @@ fn a_form_from_elsewhere_is_refused_and_does_nothing() -> Result<()> {
     let without = body.replace(&format!("form={token}&"), "");
     let evil = [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")];
     let sibling = [("Origin", "https://www.univ.example"), ("Sec-Fetch-Site", "same-site")];
-    let cases: [(&str, Vec<(&str, &str)>, &str); 6] = [
+    let cases: [(&str, Headers<'_>, &str); 6] = [
         ("another site", [&evil[..], &[("Cookie", &cookie)]].concat(), &body),
         ("a neighbour", [&sibling[..], &[("Cookie", &cookie)]].concat(), &body),
         ("no origin", vec![("Cookie", &cookie)], &body),
@@ -85,7 +98,18 @@ fn a_form_from_elsewhere_is_refused_and_does_nothing() -> Result<()> {
     let session = accepted.given("__Host-parvis").context("no session")?.to_owned();
     // With the session alone, no form of a step is accepted either.
     let held = format!("__Host-parvis={session}; {cookie}");
-    for path in ["/address", "/charter", "/listing", "/mail", "/password", "/resend", "/restart", "/leave", "/link", "/strength"] {
+    for path in [
+        "/address",
+        "/charter",
+        "/listing",
+        "/mail",
+        "/password",
+        "/resend",
+        "/restart",
+        "/leave",
+        "/link",
+        "/strength",
+    ] {
         let headers = [&evil[..], &[("Cookie", held.as_str())]].concat();
         let refused = post(&stage, path, &headers, format!("form={token}&address=x@y.example").as_bytes())?;
         assert_eq!(refused.status, 403, "{path}");
@@ -111,7 +135,11 @@ fn a_restart_of_the_pages_breaks_no_form_and_a_daemon_that_is_away_costs_nothing
     assert_eq!(browser.text("h1")?, "Consultez votre messagerie");
     stage.link("marie@dehors.example", 0)?;
     assert!(stage.pages.log().contains("failed to get an answer from the daemon"));
-    stage.no_secret_in_the_logs(&["marie@dehors.example", "mdurand", &person("mdurand").provisional_password])?;
+    stage.no_secret_in_the_logs(&[
+        "marie@dehors.example",
+        "mdurand",
+        &person("mdurand").provisional_password,
+    ])?;
     assert!(stage.pages.terminate()?.success());
     Ok(())
 }

@@ -71,9 +71,14 @@ fn headers_cannot_be_injected_and_strange_requests_are_refused() -> Result<()> {
         page.form().context("no token")?,
         person("mdurand").provisional_password
     );
-    let entered = post(&stage, "/sign-in", &[&OWN[..], &[("Cookie", cookie.as_str())]].concat(), body.as_bytes())?;
+    let entered =
+        post(&stage, "/sign-in", &[&OWN[..], &[("Cookie", cookie.as_str())]].concat(), body.as_bytes())?;
     assert_eq!(entered.header("location"), Some("/step"));
-    for request in ["BREW / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET / HTTP/9\r\n\r\n", "\0\0\0\0\r\n\r\n"] {
+    for request in [
+        "BREW / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/9\r\n\r\n",
+        "\0\0\0\0\r\n\r\n",
+    ] {
         let answer = raw(&stage, request.as_bytes());
         assert!(answer.is_err() || answer?.status >= 300, "{request:?}");
     }
@@ -85,7 +90,11 @@ fn headers_cannot_be_injected_and_strange_requests_are_refused() -> Result<()> {
     assert_eq!(two.header("location"), Some("/"));
     let stale = ask(&stage, "GET", "/step", &[("Cookie", "__Host-parvis=nonsense")])?;
     assert_eq!(stale.status, 403);
-    assert!(stale.cookies().iter().any(|cookie| cookie.starts_with("__Host-parvis=;")), "{:?}", stale.cookies());
+    assert!(
+        stale.cookies().iter().any(|cookie| cookie.starts_with("__Host-parvis=;")),
+        "{:?}",
+        stale.cookies()
+    );
     Ok(())
 }
 
@@ -119,7 +128,8 @@ fn a_thousand_silent_connections_keep_nobody_out() -> Result<()> {
 fn waiting_pages_are_bounded_for_one_person_and_the_page_still_answers() -> Result<()> {
     let stage = Stage::new()?;
     let page = ask(&stage, "GET", "/sign-in", &[])?;
-    let form_cookie = format!("__Host-parvis-form={}", page.given("__Host-parvis-form").context("no cookie")?);
+    let form_cookie =
+        format!("__Host-parvis-form={}", page.given("__Host-parvis-form").context("no cookie")?);
     let body = format!(
         "form={}&login=mdurand&password={}",
         page.form().context("no token")?,
@@ -130,7 +140,11 @@ fn waiting_pages_are_bounded_for_one_person_and_the_page_still_answers() -> Resu
     let cookie = format!("__Host-parvis={}", entered.given("__Host-parvis").context("no session")?);
     // Another stamp than the page's is a change at once.
     assert_eq!(ask(&stage, "GET", "/changed?seen=other", &[("Cookie", &cookie)])?.status, 205);
-    assert_eq!(ask(&stage, "GET", "/changed", &[])?.status, 205, "without a session there is nothing to wait for");
+    assert_eq!(
+        ask(&stage, "GET", "/changed", &[])?.status,
+        205,
+        "without a session there is nothing to wait for"
+    );
     assert_eq!(ask(&stage, "GET", "/step", &[("Cookie", &cookie)])?.status, 200);
     Ok(())
 }

@@ -17,7 +17,8 @@ fn to(browser: &Browser, id: &str) -> Result<()> {
             "const e = document.activeElement, s = getComputedStyle(e), c = e.closest('.choice'), t = c ? getComputedStyle(c) : s; \
              return e === document.body || s.outlineStyle !== 'none' || t.outlineStyle !== 'none'",
         )?;
-        let focused = browser.run("const e = document.activeElement; return e.id || e.className || e.tagName")?;
+        let focused =
+            browser.run("const e = document.activeElement; return e.id || e.className || e.tagName")?;
         assert_eq!(seen, true, "the focus on {focused} cannot be seen");
         if focused == id {
             return Ok(());

@@ -10,7 +10,10 @@ fn nothing_of_marie(browser: &Browser) -> Result<()> {
     for path in ["", "/step", "/step/mail", "/link", "/sign-in"] {
         browser.goto(&url(path))?;
         let seen = browser.source()?;
-        assert!(!seen.contains("Durand") && !seen.contains("mdurand") && !seen.contains("laposte"), "{path}: {seen}");
+        assert!(
+            !seen.contains("Durand") && !seen.contains("mdurand") && !seen.contains("laposte"),
+            "{path}: {seen}"
+        );
     }
     Ok(())
 }
@@ -24,7 +27,8 @@ fn whoever_leaves_leaves_nothing_and_the_back_button_shows_nothing() -> Result<(
         assert!(browser.text(".person")?.contains("Marie Durand"));
         browser.press(".person button")?;
         assert_eq!(browser.text("h1")?, "Vous avez quitté l’activation");
-        let left: Vec<_> = browser.cookies()?.into_iter().filter(|(name, _)| name != "__Host-parvis-form").collect();
+        let left: Vec<_> =
+            browser.cookies()?.into_iter().filter(|(name, _)| name != "__Host-parvis-form").collect();
         assert!(left.is_empty(), "{left:?}");
         for _ in 0..3 {
             browser.back()?;

@@ -54,7 +54,8 @@ fn looking_does_nothing_however_often_and_with_whatever() -> Result<()> {
 #[test]
 fn a_ticket_is_not_used_by_head_nor_ahead_of_the_person() -> Result<()> {
     let stage = Stage::new()?;
-    let (_, checked) = stage.scene.daemon.hook("check", &json!({ "login": "tpetit", "authenticated": true }))?;
+    let (_, checked) =
+        stage.scene.daemon.hook("check", &json!({ "login": "tpetit", "authenticated": true }))?;
     let ticket = checked["url"].as_str().unwrap().to_owned();
     assert!(ask(&stage, "HEAD", path(&ticket), &[])?.cookies().is_empty());
     let ahead = ask(&stage, "GET", path(&ticket), &[("Sec-Purpose", "prefetch;prerender")])?;
@@ -97,7 +98,8 @@ fn superseded_used_foreign_and_garbled_links_say_why() -> Result<()> {
     browser.press("main a.button.main[href='/step']")?;
     assert_eq!(browser.text("h1")?, "La charte informatique");
 
-    for garbled in ["x", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "a%0d%0aSet-Cookie:%20x=y", &"a".repeat(600)] {
+    for garbled in ["x", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "a%0d%0aSet-Cookie:%20x=y", &"a".repeat(600)]
+    {
         browser.goto(&url(&format!("/link/{garbled}")))?;
         assert_eq!(browser.text("h1")?, "Ce lien n’est pas valable", "{garbled}");
         assert!(browser.has("main a.button.main")?);

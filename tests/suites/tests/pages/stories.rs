@@ -180,7 +180,9 @@ fn a_wrong_address_is_corrected_and_the_mail_is_sent_again() -> Result<()> {
         assert_eq!(browser.value("#address")?, "somebody@univ.example");
         assert_eq!(browser.attribute("#problem", "role")?.as_deref(), Some("alert"));
         assert_eq!(browser.attribute("#problem a", "href")?.as_deref(), Some("#address"));
-        assert!(browser.attribute("#address", "aria-describedby")?.unwrap_or_default().contains("address-fault"));
+        assert!(
+            browser.attribute("#address", "aria-describedby")?.unwrap_or_default().contains("address-fault")
+        );
         let wrong = format!("{login}@faute.example");
         let right = format!("{login}@juste.example");
         let before = stage.scene.inbox.last_number();

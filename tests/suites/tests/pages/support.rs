@@ -41,7 +41,7 @@ impl Stage {
 }
 
 pub fn person(login: &str) -> Person {
-    small().into_iter().find(|person| person.login == login).unwrap()
+    small().into_iter().find(|person| person.login == login).expect("the dozen have these logins")
 }
 
 pub fn url(path: &str) -> String {
@@ -88,11 +88,16 @@ impl Stage {
     /// Neither the pages' log nor nginx's holds any of these, nor any link or ticket.
     pub fn no_secret_in_the_logs(&self, secrets: &[&str]) -> Result<()> {
         let logs = self.pages.log() + &self.pages.nginx_log();
-        assert!(logs.contains("answered") && logs.contains("/step"), "the logs say too little to prove anything");
+        assert!(
+            logs.contains("answered") && logs.contains("/step"),
+            "the logs say too little to prove anything"
+        );
         let mails = self.scene.inbox.messages();
         let links = mails.iter().flat_map(|mail| mail.links());
         let tokens = links.filter_map(|link| link.rsplit('/').next().map(str::to_owned));
-        for secret in tokens.filter(|token| token.len() > 20).chain(secrets.iter().map(|one| (*one).to_owned())) {
+        for secret in
+            tokens.filter(|token| token.len() > 20).chain(secrets.iter().map(|one| (*one).to_owned()))
+        {
             assert!(!logs.contains(&secret), "a log has {secret}");
         }
         Ok(())

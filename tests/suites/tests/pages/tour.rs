@@ -43,7 +43,9 @@ impl Tour<'_> {
                 browser.resize(width, height)?;
                 picture(browser, &format!("{}-{name}-{shape}-{scheme}", self.language))?;
             }
-            self.faults.extend(violations(browser, &self.axe)?.into_iter().map(|fault| format!("{here} {scheme}: {fault}")));
+            self.faults.extend(
+                violations(browser, &self.axe)?.into_iter().map(|fault| format!("{here} {scheme}: {fault}")),
+            );
         }
         browser.dark(false)?;
         // 320 px is also what 1280 px are at 400 %, and 640 px at 200 %.
@@ -108,7 +110,7 @@ fn every_page_in_english() -> Result<()> {
 }
 
 fn tour(language: &'static str, permanent: &str, vacataire: &str) -> Result<()> {
-    let package = npm_package("axe-core", AXE, &mut |line| eprintln!("{line}"))?;
+    let package = npm_package("axe-core", AXE, &mut parvis_stand::install::say)?;
     let axe = std::fs::read_to_string(package.join("axe.min.js"))?;
     let mut stage = Stage::new()?;
     let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
