@@ -259,9 +259,9 @@ fn reload(sources: &Sources, engine: &Engine, gate: &Gate, outbox: &Outbox) {
                 match post(&settings) {
                     Ok(post) => {
                         settings.cautions.iter().for_each(|caution| tracing::warn!("{caution}"));
-                        outbox.replace(post);
                         process::descriptors(settings.gate.connections as u64 + 256);
                         engine.reload(Arc::new(settings));
+                        outbox.replace(post);
                         gate.peers.forget();
                         tracing::info!("the configuration was reloaded");
                     }

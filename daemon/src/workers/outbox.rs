@@ -69,10 +69,13 @@ impl Outbox {
         }
     }
 
-    /// Other templates from now on, and no connection that was made before.
+    /// The settings have changed: other templates from now on, no connection that was made before, and no waiting for a
+    /// server that took nothing, which may be another now.
     pub fn replace(&self, post: Post) {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
+        *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.engine.mail.notify_one();
     }
 
     fn post(&self) -> Arc<Post> {
