@@ -73,6 +73,9 @@ async fn answer(gate: &Arc<Gate>, call: Call) -> Result<Vec<u8>, Failure> {
 
 fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
     let settings = gate.engine.settings();
+    let store = gate.engine.store.as_ref();
+    // As it is now: it is looked at by itself every other second only.
+    gate.board.set_store(&store.health());
     let parts: Vec<Part> = gate
         .board
         .parts()
@@ -89,7 +92,6 @@ fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
             detail: part.detail,
         })
         .collect();
-    let store = gate.engine.store.as_ref();
     let open = store.scan(b"i", b"j", COUNTED).map_err(unavailable)?.len();
     let mails = outbox::first(store, COUNTED).map_err(unavailable)?.len();
     let count = |name: &str, count: usize| Count { name: name.to_owned(), count: count as u64 };

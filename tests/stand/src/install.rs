@@ -35,11 +35,14 @@ pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the 
 pub const PYTHON_VENV: Package = Package { name: "python3-venv", purpose: "an independent Varlink client" };
 /// faketime.
 pub const FAKETIME: Package = Package { name: "faketime", purpose: "a daemon that starts three days later" };
+/// mkfs.ext4.
+pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
 /// What all suites need.
-pub const EVERYTHING: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV];
+pub const EVERYTHING: &[Package] =
+    &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, E2FSPROGS, PYTHON_VENV];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
 /// command to type. `say` is told beforehand what will be done.
