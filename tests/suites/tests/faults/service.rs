@@ -1,9 +1,11 @@
 //! The daemon as systemd sees it: signals, notifications, exit codes, sockets handed over.
 
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::scene::{config, daemon_options};
 use parvis_stand::{
@@ -190,5 +192,82 @@ fn sockets_that_systemd_hands_over_are_taken_and_outlive_the_daemon() -> Result<
     let status = parvis_suites::admin(&daemon, "Status", &json!({}))?;
     assert!(status["version"].is_string());
     drop((daemon, slapd));
+    Ok(())
+}
+
+/// The fields of an entry as journald takes it (systemd's JOURNAL_NATIVE_PROTOCOL): `NAME=value` and a newline, or the
+/// name, a newline, the length in eight bytes, the value and a newline.
+fn fields(mut entry: &[u8]) -> HashMap<String, String> {
+    let mut found = HashMap::new();
+    while let Some(end) = entry.iter().position(|byte| *byte == b'\n') {
+        let (line, rest) = (&entry[..end], &entry[end + 1..]);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match line.iter().position(|byte| *byte == b'=') {
+            Some(at) => {
+                found.insert(text(&line[..at]), text(&line[at + 1..]));
+                entry = rest;
+            }
+            None => {
+                let (length, rest) = rest.split_first_chunk::<8>().expect("a length");
+                let length = usize::try_from(u64::from_le_bytes(*length)).expect("a short value");
+                found.insert(text(line), text(&rest[..length]));
+                entry = &rest[length + 1..];
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_journal_has_the_anchor_in_a_field_of_its_own_and_it_is_part_of_the_chain() -> Result<()> {
+    let (slapd, _inbox, layout, options, text) = prepared("[log]\ntarget = \"journal\"\n")?;
+    let journal = layout.path().join("journal");
+    std::fs::create_dir(&journal)?;
+    let socket = UnixDatagram::bind(journal.join("socket"))?;
+    let (sender, entries) = std::sync::mpsc::channel();
+    // Taken at once: whoever writes to a full socket waits.
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if sender.send(fields(&buffer[..length])).is_err() {
+                return;
+            }
+        }
+    });
+    // In a view of the file system of its own, the journal's socket is ours.
+    let script = layout.path().join("journalled");
+    std::fs::write(
+        &script,
+        format!(
+            "#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && \
+             ln -s \"$0\" /run/systemd/journal && exec \"$@\"' {} {} \"$@\"\n",
+            journal.display(),
+            binaries(Profile::Dev)?.parvisd.display()
+        ),
+    )?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    let mut options = daemon_options(&options, text);
+    options.program = Some(script);
+    let mut daemon = Daemon::start(layout, options)?;
+    let next = || -> Result<String> {
+        loop {
+            let entry = entries.recv_timeout(LONG).with_context(|| daemon.log())?;
+            // As the manual looks for it.
+            if entry.get("MESSAGE").is_some_and(|message| message.contains("audit anchor")) {
+                assert_eq!(entry.get("SYSLOG_IDENTIFIER").map(String::as_str), Some("parvisd"), "{entry:?}");
+                return entry.get("ANCHOR").cloned().with_context(|| format!("{entry:?}"));
+            }
+        }
+    };
+    // At the start there may be no record yet; each export writes one more.
+    let anchor = run::until(LONG, || {
+        daemon.ctl(&["audit", "export"])?;
+        Ok(Some(next()?).filter(|anchor| !anchor.starts_with("0:")))
+    })?;
+    let anchor = anchor.context("there never was a record")?;
+    let out = daemon.ctl(&["audit", "verify", "--anchor", &anchor])?;
+    assert_eq!(out.status.code(), Some(0), "{anchor}: {out:?}");
+    daemon.terminate()?;
+    drop(slapd);
     Ok(())
 }
