@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parvis_protocol::hook::{Answer, Call, Failure, LookAnswer, OfSession, Refusal, StepAnswer};
+use parvis_protocol::hook::{Answer, Call, Failure, LookAnswer, OfSession, Refusal, RefusalCode, StepAnswer};
 use parvis_protocol::service;
 use parvis_protocol::wire::{self, Message, ReplyEnvelope, Splitter};
 use serde::Serialize;
@@ -192,6 +192,46 @@ fn parse(message: &Message) -> Result<ReplyEnvelope<'_>, Trouble> {
         (Ok(Failure::Fault { reference }), _) => Trouble::Fault(reference),
         (Err(_), Ok(service::Failure::InvalidParameter { parameter })) => Trouble::Invalid(parameter),
         (Err(_), Ok(service::Failure::PermissionDenied {})) => Trouble::NotPermitted(String::new()),
-        (Err(_), _) => wrong(),
+        (Err(_), _) => newer(message).map_or_else(wrong, Trouble::Refused),
     })
+}
+
+/// A refusal with a code that this version does not know: the contract lets new ones come. Its message is shown and its
+/// `then` offered, under a code that nothing else hangs on.
+fn newer(message: &Message) -> Option<Box<Refusal>> {
+    let mut reply: serde_json::Value = serde_json::from_slice(message.as_bytes()).ok()?;
+    let code = reply.pointer_mut("/parameters/code")?;
+    *code = RefusalCode::PasswordRefused.as_str().into();
+    match serde_json::from_value(reply).ok()? {
+        Failure::Refused(refusal) => Some(refusal),
+        Failure::NotPermitted { .. } | Failure::Fault { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Trouble {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.push(0);
+        let message = Splitter::new().take(&mut &bytes[..]).unwrap().unwrap();
+        parse(&message).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn a_refusal_of_a_newer_daemon_keeps_its_words_and_its_way_out() {
+        let said = |code: &str| {
+            format!(
+                r#"{{"error":"org.parvis.Hook.Refused","parameters":{{"code":"{code}","message":"Words.","then":"contact","more":1}}}}"#
+            )
+        };
+        for code in ["link-used", "of-the-year-2030"] {
+            let Trouble::Refused(refusal) = read(&said(code)) else { panic!("{code}") };
+            assert_eq!((refusal.message.as_str(), refusal.then.as_str()), ("Words.", "contact"));
+        }
+        for other in [r#"{"error":"org.parvis.Hook.New","parameters":{"code":"x"}}"#, r#"{"error":"x"}"#] {
+            assert!(matches!(read(other), Trouble::Fault(_)), "{other}");
+        }
+    }
 }

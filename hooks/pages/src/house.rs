@@ -4,7 +4,7 @@ use crate::assets::Assets;
 use crate::daemon::Daemon;
 use crate::settings::Settings;
 use crate::words::Words;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// The largest body: a form of ours is a fraction of it.
 pub const BODY_MAX: usize = 16 * 1024;
@@ -21,16 +21,19 @@ pub struct House {
     pub daemon: Daemon,
     /// Estimates of strength at once: each is a fraction of a second of one processor.
     pub estimates: Semaphore,
+    /// True once the process is to end: whoever only waits is answered then.
+    pub stopping: watch::Receiver<bool>,
 }
 
 impl House {
     /// Opens nothing.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, stopping: watch::Receiver<bool>) -> Self {
         Self {
             words: Words::shipped(),
             assets: Assets::of(&settings.campus),
             daemon: Daemon::at(settings.socket.clone()),
             estimates: Semaphore::new(2),
+            stopping,
             settings,
         }
     }

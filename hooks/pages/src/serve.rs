@@ -101,7 +101,7 @@ pub async fn serve(listeners: Vec<Listener>, router: Router, stop: watch::Receiv
 }
 
 /// Comes back once it is time to stop.
-async fn told(stop: &mut watch::Receiver<bool>) {
+pub async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.map(|_| ());
 }
 

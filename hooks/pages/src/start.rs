@@ -136,8 +136,11 @@ async fn serve_until_told(settings: Settings) -> ExitCode {
     };
     let (stop, stopped) = watch::channel(false);
     let base = format!("{}{}", settings.origin, settings.base);
-    let serving =
-        tokio::spawn(serve::serve(listeners, routes::router(Arc::new(House::new(settings))), stopped));
+    let serving = tokio::spawn(serve::serve(
+        listeners,
+        routes::router(Arc::new(House::new(settings, stopped.clone()))),
+        stopped,
+    ));
     tracing::info!("serving {base}");
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     signals.next().await;

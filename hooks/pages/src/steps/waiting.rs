@@ -15,6 +15,7 @@ use crate::assets::hex;
 use crate::daemon::Trouble;
 use crate::fields::{Fields, NoForm};
 use crate::house::House;
+use crate::serve::told;
 use crate::show::{self, Chrome};
 use crate::visit::Visit;
 
@@ -85,6 +86,14 @@ pub async fn changed(State(house): State<Arc<House>>, visit: Visit, RawQuery(que
             if stamp(&following.next().await?) != query.text("seen") {
                 return Ok(StatusCode::RESET_CONTENT);
             }
+        }
+    };
+    let mut stopping = house.stopping.clone();
+    let changes = async {
+        tokio::select! {
+            status = changes => status,
+            // Who only waits must not hold up the end.
+            () = told(&mut stopping) => Ok(StatusCode::NO_CONTENT),
         }
     };
     let status = match tokio::time::timeout(HELD, changes).await {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use parvis_stand::scene::BASE_URL;
 
-use crate::support::{Stage, ask, person, post, raw};
+use serde_json::json;
+
+use crate::support::{Answer, Stage, ask, person, post, raw};
 
 const OWN: [(&str, &str); 2] = [("Origin", BASE_URL), ("Sec-Fetch-Site", "same-origin")];
 
@@ -124,27 +126,82 @@ fn a_thousand_silent_connections_keep_nobody_out() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn waiting_pages_are_bounded_for_one_person_and_the_page_still_answers() -> Result<()> {
-    let stage = Stage::new()?;
-    let page = ask(&stage, "GET", "/sign-in", &[])?;
+/// The cookies of somebody whose page waits for a link, and the page.
+fn waiting(stage: &Stage, login: &str, address: &str) -> Result<(String, Answer)> {
+    let page = ask(stage, "GET", "/sign-in", &[])?;
     let form_cookie =
         format!("__Host-parvis-form={}", page.given("__Host-parvis-form").context("no cookie")?);
-    let body = format!(
-        "form={}&login=mdurand&password={}",
-        page.form().context("no token")?,
-        person("mdurand").provisional_password
-    );
-    let headers = [&OWN[..], &[("Cookie", form_cookie.as_str())]].concat();
-    let entered = post(&stage, "/sign-in", &headers, body.as_bytes())?;
-    let cookie = format!("__Host-parvis={}", entered.given("__Host-parvis").context("no session")?);
-    // Another stamp than the page's is a change at once.
+    let form = page.form().context("no token")?;
+    let body = format!("form={form}&login={login}&password={}", person(login).provisional_password);
+    let entered =
+        post(stage, "/sign-in", &[&OWN[..], &[("Cookie", form_cookie.as_str())]].concat(), body.as_bytes())?;
+    let cookie =
+        format!("{form_cookie}; __Host-parvis={}", entered.given("__Host-parvis").context("no session")?);
+    let body = format!("form={form}&address={address}");
+    let given =
+        post(stage, "/address", &[&OWN[..], &[("Cookie", cookie.as_str())]].concat(), body.as_bytes())?;
+    assert_eq!(given.header("location"), Some("/step"), "{}", given.body);
+    // The page is another one when the mail has gone.
+    let sent = parvis_stand::run::until(parvis_stand::browser::PATIENCE, || {
+        let page = ask(stage, "GET", "/step", &[("Cookie", &cookie)])?;
+        Ok(page.body.contains("remis au service").then_some(page))
+    })?;
+    Ok((cookie, sent.context("the mail never went")?))
+}
+
+#[test]
+fn pages_that_wait_are_bounded_and_move_on_together() -> Result<()> {
+    let stage = Stage::new()?;
+    let (cookie, page) = waiting(&stage, "mdurand", "marie@dehors.example")?;
+    // Another stamp than the page's is a change at once; without a session there is nothing to wait for.
     assert_eq!(ask(&stage, "GET", "/changed?seen=other", &[("Cookie", &cookie)])?.status, 205);
+    assert_eq!(ask(&stage, "GET", "/changed", &[])?.status, 205);
+    let path = page.body.split("data-waits=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let path = path.context("the page does not wait")?;
+    let (sender, answers) = std::sync::mpsc::channel();
+    let link = stage.link("marie@dehors.example", 0)?;
+    std::thread::scope(|scope| -> Result<()> {
+        for _ in 0..7 {
+            let (sender, stage, cookie) = (sender.clone(), &stage, cookie.as_str());
+            scope
+                .spawn(move || sender.send(ask(stage, "GET", path, &[("Cookie", cookie)]).map(|a| a.status)));
+        }
+        // The daemon holds four for one person.
+        for _ in 0..3 {
+            assert_eq!(answers.recv_timeout(Duration::from_secs(10))??, 503);
+        }
+        assert!(answers.recv_timeout(Duration::from_secs(1)).is_err(), "nothing has changed");
+        assert_eq!(ask(&stage, "GET", "/step", &[("Cookie", &cookie)])?.status, 200);
+        let token = link.rsplit('/').next().unwrap_or_default();
+        stage.scene.daemon.hook("redeem", &json!({ "link": token }))?;
+        for _ in 0..4 {
+            assert_eq!(answers.recv_timeout(Duration::from_secs(10))??, 205);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_page_that_waits_in_vain_is_told_so_before_a_proxy_would_give_up() -> Result<()> {
+    let stage = Stage::new()?;
+    let (cookie, page) = waiting(&stage, "mdurand", "marie@dehors.example")?;
+    let path = page.body.split("data-waits=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let begun = Instant::now();
     assert_eq!(
-        ask(&stage, "GET", "/changed", &[])?.status,
-        205,
-        "without a session there is nothing to wait for"
+        ask(&stage, "GET", path.context("the page does not wait")?, &[("Cookie", &cookie)])?.status,
+        204
     );
-    assert_eq!(ask(&stage, "GET", "/step", &[("Cookie", &cookie)])?.status, 200);
+    assert!(begun.elapsed() > Duration::from_secs(20) && begun.elapsed() < Duration::from_secs(35));
+    // Too early for another mail, without a script that says so beforehand.
+    let body = format!("form={}", page.form().context("no token")?);
+    let headers = [&OWN[..], &[("Cookie", cookie.as_str())]].concat();
+    let early = post(&stage, "/resend", &headers, body.as_bytes())?;
+    assert_eq!(early.status, 429);
+    assert!(
+        early.header("retry-after").is_some() && early.body.contains("href=\"#resend\""),
+        "{}",
+        early.body
+    );
+    assert_eq!(stage.scene.inbox.last_number(), 1);
     Ok(())
 }

@@ -6,13 +6,18 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use parvis_stand::install::npm_package;
 
-use parvis_stand::{Behaviour, Browser, BrowserOptions};
+use parvis_stand::binaries::workspace;
+use parvis_stand::place::Place;
+use parvis_stand::{Behaviour, Browser, BrowserOptions, PagesOptions, SceneOptions};
 use serde_json::Value;
 
 use crate::support::{Stage, charter, listing, password, person, sign_in, url};
 
 /// The axe-core that the rules below are of.
 const AXE: &str = "4.14.1";
+
+/// A campus's logo.
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 48"><rect width="96" height="48" rx="6" fill="#17498f"/><path d="M12 38 48 10l36 28z" fill="#fff"/></svg>"##;
 
 struct Tour<'s> {
     stage: &'s Stage,
@@ -112,7 +117,17 @@ fn every_page_in_english() -> Result<()> {
 fn tour(language: &'static str, permanent: &str, vacataire: &str) -> Result<()> {
     let package = npm_package("axe-core", AXE, &mut parvis_stand::install::say)?;
     let axe = std::fs::read_to_string(package.join("axe.min.js"))?;
-    let mut stage = Stage::new()?;
+    let logo = Place::new("logo")?;
+    std::fs::write(logo.join("logo.svg"), LOGO)?;
+    let charters = workspace().join("conf/charters");
+    let config = format!(
+        "[campus]\nlogo = {:?}\nhelp-url = {{ fr = \"https://aide.univ.example\", en = \"https://help.univ.example\" }}\n\
+         [charter]\nfile = {{ fr = {:?}, en = {:?} }}",
+        logo.join("logo.svg").display().to_string(),
+        charters.join("charter.fr.md").display().to_string(),
+        charters.join("charter.en.md").display().to_string(),
+    );
+    let mut stage = Stage::with(SceneOptions::default(), PagesOptions { config, ..PagesOptions::default() })?;
     let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
     let browser = stage.browser(&options)?;
     let mut tour = Tour { stage: &stage, browser, language, axe, faults: Vec::new(), seen: 0 };
@@ -160,6 +175,8 @@ fn beginning(tour: &mut Tour<'_>, login: &str) -> Result<()> {
     tour.browser.goto(&new)?;
     tour.look("link-recovery")?;
     tour.send("05-charter")?;
+    // The very text whose acceptance is recorded.
+    assert!(tour.browser.has(".text h2, .text p")? && tour.browser.has("img.logo")?);
     tour.browser.goto(&new)?;
     tour.look("link-used")?;
     tour.browser.goto(&url("/step"))
