@@ -29,6 +29,7 @@ pub use inbox::{Behaviour, Inbox, InboxOptions, Stage};
 pub use ldif::Entry;
 pub use message::Message;
 pub use pages::{Pages, PagesOptions};
+pub use place::Port;
 pub use postfix::{Postfix, PostfixOptions};
 pub use proxy::{Fault, Proxy};
 pub use scene::{Scene, SceneOptions, Walk};

@@ -29,10 +29,10 @@ pub struct PagesOptions {
 #[derive(Debug)]
 pub struct Pages {
     pages: Option<Running>,
-    _nginx: Running,
+    _nginx: Option<Running>,
     place: Place,
     port: Port,
-    tls: Port,
+    tls: Option<Port>,
     options: PagesOptions,
 }
 
@@ -44,12 +44,24 @@ impl Pages {
         let place = Place::new("pages")?;
         place.open_to_all()?;
         let (port, tls) = (Port::free()?, Port::free()?);
-        let config = config(&scene.daemon.layout().hook_socket(), port.number(), &options);
+        let config = config(&scene.daemon.layout().hook_socket(), BASE_URL, port.number(), &options);
         std::fs::write(place.join("pages.toml"), config)?;
-        let nginx = nginx(&place, port.number(), tls.number())?;
-        let mut pages = Self { pages: None, _nginx: nginx, place, port, tls, options };
+        let (nginx, number) = (nginx(&place, port.number(), tls.number())?, tls.number());
+        let mut pages = Self { pages: None, _nginx: Some(nginx), place, port, tls: Some(tls), options };
         pages.launch()?;
-        pages.answering(pages.tls.number())?;
+        pages.answering(number)?;
+        Ok(pages)
+    }
+
+    /// The same on this port, without nginx and TLS: browsers take `http://localhost` for safe. The daemon's own
+    /// `pages.base-url` has to be [`localhost`] of it.
+    pub fn on_localhost(scene: &Scene, port: Port, options: PagesOptions) -> Result<Self> {
+        let place = Place::new("pages")?;
+        let base = localhost(&port);
+        let config = config(&scene.daemon.layout().hook_socket(), &base, port.number(), &options);
+        std::fs::write(place.join("pages.toml"), config)?;
+        let mut pages = Self { pages: None, _nginx: None, place, port, tls: None, options };
+        pages.launch()?;
         Ok(pages)
     }
 
@@ -91,9 +103,9 @@ impl Pages {
         self.port.number()
     }
 
-    /// nginx's port on 127.0.0.1.
+    /// nginx's port on 127.0.0.1; 0 where there is none.
     pub fn tls_port(&self) -> u16 {
-        self.tls.number()
+        self.tls.as_ref().map_or(0, Port::number)
     }
 
     /// Everything that the pages printed.
@@ -113,10 +125,15 @@ impl Pages {
     }
 }
 
+/// Where a browser of this machine finds pages on that port.
+pub fn localhost(port: &Port) -> String {
+    format!("http://localhost:{}", port.number())
+}
+
 /// The configuration's text.
-fn config(socket: &Path, port: u16, options: &PagesOptions) -> String {
+fn config(socket: &Path, base: &str, port: u16, options: &PagesOptions) -> String {
     format!(
-        "base-url = \"{BASE_URL}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"debug\"\n{}\n\
+        "base-url = \"{base}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"debug\"\n{}\n\
          [sign-in]\noffered = true\n{}\n",
         socket.display().to_string(),
         options.keys,

@@ -3,6 +3,7 @@
 //! It installs what is missing (and says so first), leaves nothing running, and nothing behind but the packages.
 
 mod auto;
+mod browser;
 mod terminal;
 
 use std::process::ExitCode;
@@ -10,14 +11,15 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use parvis_stand::install::{DIRECTORY, need, say};
-use parvis_stand::{Scene, binaries};
+use parvis_stand::{Port, Scene, binaries};
 
 const USAGE: &str = "\
-cargo demo [--auto] [--locale fr|en]
+cargo demo [--auto | --terminal] [--locale fr|en]
 
-  (nothing)  walk the ten steps in this terminal, with a letter and an inbox
-  --auto     three people, unattended; exits 0 only if everything held
-  --locale   the language that the person is spoken to in (default: fr)";
+  (nothing)   walk the ten steps in your browser, with a letter, and an inbox in this terminal
+  --terminal  walk them in this terminal, without the pages
+  --auto      three people, unattended; exits 0 only if everything held
+  --locale    the language that the person is spoken to in (default: fr); the pages ask the browser first, and have a switch";
 
 fn main() -> ExitCode {
     match Asked::from_arguments().and_then(|asked| run(&asked)) {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
 
 struct Asked {
     auto: bool,
+    terminal: bool,
     help: bool,
     locale: String,
 }
@@ -38,15 +41,19 @@ struct Asked {
 impl Asked {
     fn from_arguments() -> Result<Self> {
         use lexopt::prelude::*;
-        let mut asked = Self { auto: false, help: false, locale: "fr".to_owned() };
+        let mut asked = Self { auto: false, terminal: false, help: false, locale: "fr".to_owned() };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("auto") => asked.auto = true,
+                Long("terminal") => asked.terminal = true,
                 Long("locale") => asked.locale = parser.value()?.string()?,
                 Short('h') | Long("help") => asked.help = true,
                 other => bail!("{}\n\n{USAGE}", other.unexpected()),
             }
+        }
+        if asked.auto && asked.terminal {
+            bail!("--auto or --terminal, not both\n\n{USAGE}");
         }
         if !["fr", "en"].contains(&asked.locale.as_str()) {
             bail!("--locale takes fr or en\n\n{USAGE}");
@@ -61,18 +68,24 @@ fn run(asked: &Asked) -> Result<()> {
         return Ok(());
     }
     need(DIRECTORY, &mut say)?;
-    say("building parvisd and parvis-hook (the first time takes a few minutes)");
+    say("building parvisd, parvis-hook and parvis-pages (the first time takes a few minutes)");
     binaries::binaries(binaries::Profile::Dev)?;
     let begun = Instant::now();
-    let scene = Scene::new()?;
+    let port = Port::free()?;
+    let scene = match asked.auto || asked.terminal {
+        true => Scene::new()?,
+        false => browser::scene(&port)?,
+    };
     say(&format!("directory  {} and {}", scene.slapd.url(), scene.slapd.ldaps_url()));
     say(&format!("daemon     parvisd, on its embedded store, READY after {:?}", scene.daemon.ready_after()));
     say(&format!("inbox      {}", scene.inbox.folder().display()));
     if asked.auto {
         auto::run(&scene, &asked.locale)?;
         say(&format!("\nall of it held, in {:.1} s", begun.elapsed().as_secs_f64()));
-    } else {
+    } else if asked.terminal {
         terminal::run(&scene, &asked.locale)?;
+    } else {
+        browser::run(&scene, port, &asked.locale)?;
     }
     Ok(())
 }

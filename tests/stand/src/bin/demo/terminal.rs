@@ -31,7 +31,7 @@ pub fn run(scene: &Scene, locale: &str) -> Result<()> {
 }
 
 /// What HR would have put into an envelope.
-fn letters(people: &[Person]) {
+pub fn letters(people: &[Person]) {
     say("\nThree letters came from the printer:\n");
     let kinds = [
         (Population::Permanent, "permanent member of staff, with a mailbox"),
