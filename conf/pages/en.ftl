@@ -10,6 +10,7 @@ progress = Step { $current } of { $total }
 until = until { $until }
 until-moment = until { $day } { $month } { $year } at { $hour12 }:{ $minute } { $half }
 problem = Please correct this
+problem-else = There is a problem
 help = Need help?
 help-page = Online help
 closing = Are you still there? For your safety this page will close in a minute, and what was not sent will be gone.

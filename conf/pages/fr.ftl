@@ -13,6 +13,7 @@ until-moment = jusqu’au { $day ->
    *[other] { $day }
  } { $month } { $year } à { $hour } h { $minute }
 problem = À corriger
+problem-else = Un problème est survenu
 help = Besoin d’aide ?
 help-page = Aide en ligne
 closing = Vous êtes encore là ? Par sécurité, cette page va se fermer dans une minute et effacer ce qui n’est pas envoyé.
