@@ -3,8 +3,10 @@
 //! The enrolment and the facts that led to it stand together, so that they commit together and are erased together.
 //! The facts' digests, under the person's own salt, stand in the audit chain: without the dossier they say nothing.
 
+mod pressed;
 mod trimming;
 
+pub use pressed::{press, unpress};
 pub use trimming::{Numbers, PROVING, TRIMMED};
 
 use jiff::Timestamp;
@@ -17,7 +19,7 @@ use std::collections::BTreeSet;
 const FORMAT: u32 = 1;
 /// The most facts that one dossier keeps, and to how many it is then cut back.
 const MOST_FACTS: (usize, usize) = (128, 96);
-/// The most bytes that one dossier has, and to how many it is then cut back: well below what the store takes.
+/// The most bytes of text that one dossier has, and to how many it is then cut back: well below what the store takes.
 const MOST_BYTES: (usize, usize) = (32 * 1024, 24 * 1024);
 
 /// One person's record.
@@ -86,19 +88,25 @@ impl Dossier {
         Self { v: FORMAT, salt, next: 0, enrolment: Enrolment::unseen(person, now), facts: Vec::new() }
     }
 
-    /// The record's bytes.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The record's text, which [`pressed`] makes its bytes.
+    pub fn text(&self) -> Vec<u8> {
         serde_json::to_vec(self)
             .expect("a dossier has only texts, numbers and lists, which JSON always takes")
+    }
+
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        pressed::press(&self.text())
     }
 
     /// Reads a record.
     pub fn decode(person: PersonId, bytes: &[u8]) -> Result<Self, Unreadable> {
         let broken = |error: serde_json::Error| Unreadable::Broken(person, error.to_string());
-        match serde_json::from_slice::<Self>(bytes) {
+        let text = pressed::unpress(bytes).map_err(|why| Unreadable::Broken(person, why))?;
+        match serde_json::from_slice::<Self>(&text) {
             Ok(dossier) if dossier.v <= FORMAT => Ok(dossier),
             // A newer one need not be readable as ours to be told from a broken one.
-            read => match serde_json::from_slice::<Format>(bytes).map_err(broken)? {
+            read => match serde_json::from_slice::<Format>(&text).map_err(broken)? {
                 Format { v } if v > FORMAT => Err(Unreadable::Newer(person, v)),
                 Format { .. } => read.map_err(broken),
             },
@@ -114,9 +122,8 @@ impl Dossier {
     }
 
     /// Where there is too much, makes room: the fact that says what went, still to be kept and recorded. Cut back
-    /// further than needed, so that it is not said anew at every change.
-    pub fn trim(&mut self) -> Option<Fact> {
-        let bytes = self.encode().len();
+    /// further than needed, so that it is not said anew at every change. `bytes`: of the text as it is.
+    pub fn trim(&mut self, bytes: usize) -> Option<Fact> {
         if self.facts.len() <= MOST_FACTS.0 && bytes <= MOST_BYTES.0 {
             return None;
         }

@@ -4,7 +4,7 @@ mod audit;
 mod config;
 pub mod ctl;
 pub mod directory;
-mod dossier;
+pub mod dossier;
 mod engine;
 mod gate;
 pub mod mail;

@@ -120,7 +120,7 @@ impl Mapping {
 
     /// Check the rules, and say all that is wrong with them.
     pub fn compile(rules: &[WriteRule]) -> Result<Mapping, Vec<MappingFault>> {
-        let engine = Engine::new();
+        let mut engine = Engine::new();
         let mut faults = Vec::new();
         let mut reads = Vec::new();
         for (at, rule) in rules.iter().enumerate() {
@@ -130,7 +130,7 @@ impl Mapping {
             };
             shape(rule, &mut fault);
             for template in rule.replace.iter().flatten().chain(&rule.add) {
-                match engine.check(template) {
+                match engine.take(template) {
                     Ok(names) => reads.extend(names),
                     Err(words) => fault(format!("{template:?}: {words}")),
                 }

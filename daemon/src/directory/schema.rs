@@ -3,6 +3,7 @@
 //! Read from the server once it is reached; until then a built-in table of the usual names stands in, which treats
 //! what it does not know as case-insensitive text.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -57,19 +58,18 @@ impl Schema {
 
     /// The values that an attribute description of a filter stands for: of the type, its subtypes, its options and more.
     pub(super) fn values<'a>(&'a self, entry: &'a Entry, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let mut wanted = name.split(';');
-        let base = wanted.next().unwrap_or(name);
-        let options: Vec<&str> = wanted.collect();
+        let (base, options) = name.split_once(';').unwrap_or((name, ""));
+        let options: Vec<&str> = options.split(';').filter(|option| !option.is_empty()).collect();
         let known = self.find(base).is_some() || !self.complete;
         let canonical = self.canonical(base);
         entry
             .attributes
             .iter()
             .filter(move |(held, _)| {
-                let mut held = held.split(';');
-                let base = held.next().unwrap_or_default();
-                let has: Vec<&str> = held.collect();
-                known && options.iter().all(|option| has.contains(option)) && self.is_a(base, &canonical)
+                let (base, has) = held.split_once(';').unwrap_or((held, ""));
+                known
+                    && options.iter().all(|option| has.split(';').any(|has| has == *option))
+                    && self.is_a(base, &canonical)
             })
             .flat_map(|(_, values)| values.iter().map(Vec::as_slice))
     }
@@ -115,22 +115,23 @@ impl Schema {
 
     fn find(&self, name: &str) -> Option<&AttributeType> {
         let base = name.split(';').next().unwrap_or(name);
-        self.types.get(&base.to_ascii_lowercase())
+        self.types.get(lower(base).as_ref())
     }
 
-    fn canonical(&self, base: &str) -> String {
-        self.find(base).map_or_else(|| base.to_ascii_lowercase(), |found| found.canonical.clone())
+    fn canonical<'a>(&'a self, base: &'a str) -> Cow<'a, str> {
+        self.find(base).map_or_else(|| lower(base), |found| Cow::Borrowed(&found.canonical))
     }
 
     fn is_a(&self, base: &str, canonical: &str) -> bool {
-        let mut name = base.to_ascii_lowercase();
+        let base = lower(base);
+        let mut name = base.as_ref();
         for _ in 0..MAX_SUPERIORS {
-            let Some(found) = self.find(&name) else { return name == canonical };
+            let Some(found) = self.types.get(name) else { return name == canonical };
             if found.canonical == canonical {
                 return true;
             }
             match &found.sup {
-                Some(sup) => name = sup.clone(),
+                Some(sup) => name = sup,
                 None => return false,
             }
         }
@@ -173,6 +174,14 @@ impl Schema {
         names.into_iter().for_each(|name| {
             self.classes.insert(name, (canonical.clone(), above.clone()));
         });
+    }
+}
+
+/// In lower case; most names are already, and are not copied.
+fn lower(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
     }
 }
 

@@ -49,9 +49,11 @@ impl Engine {
         Engine(environment)
     }
 
-    /// Is this a template that names only what there is? Answers the entry's attributes that it reads.
-    pub(super) fn check(&self, text: &str) -> Result<Vec<String>, String> {
-        let template = self.0.template_from_str(text).map_err(|error| words(&error))?;
+    /// Is this a template that names only what there is? It is kept, to be rendered; answers the entry's attributes that
+    /// it reads.
+    pub(super) fn take(&mut self, text: &str) -> Result<Vec<String>, String> {
+        self.0.add_template_owned(text.to_owned(), text.to_owned()).map_err(|error| words(&error))?;
+        let template = self.0.get_template(text).map_err(|error| words(&error))?;
         known(template.undeclared_variables(true))
     }
 
@@ -61,8 +63,10 @@ impl Engine {
         known(expression.undeclared_variables(true))
     }
 
+    /// Renders a template that was taken.
     pub(super) fn render(&self, text: &str, context: &Value) -> Result<String, String> {
-        let rendered = self.0.render_str(text, context.clone()).map_err(|error| words(&error))?;
+        let rendered = self.0.get_template(text).and_then(|template| template.render(context));
+        let rendered = rendered.map_err(|error| words(&error))?;
         if rendered.len() > MAX_VALUE {
             return Err(format!("the value is longer than {MAX_VALUE} bytes"));
         }

@@ -101,6 +101,13 @@ pub async fn watch(
     }
 }
 
+/// Whether a server can go on from there. To a cookie of its own without a CSN, OpenLDAP names everybody who is there as
+/// changed and nobody who is gone, and then says that it went on from it.
+fn leads(cookie: &[u8]) -> bool {
+    let dated = || cookie.windows(5).any(|part| matches!(part, [b'c', b's', b'n', b'=', b'0'..=b'9']));
+    !cookie.is_empty() && (!cookie.starts_with(b"rid=") || dated())
+}
+
 /// What outlives a session.
 struct Place {
     cookie: Option<Vec<u8>>,
@@ -132,11 +139,12 @@ async fn session(
             return End::Again(format!("{uri}: {}", fault.words()));
         }
     };
-    let mut stream = match begin(prepared, &link, place.cookie.clone()).await {
+    let cookie = place.cookie.clone().filter(|cookie| leads(cookie));
+    let resumed = cookie.is_some();
+    let mut stream = match begin(prepared, &link, cookie).await {
         Ok(stream) => stream,
         Err(fault) => return End::Again(format!("{}: {}", link.place, fault.words())),
     };
-    let resumed = place.cookie.is_some();
     let refresh = Refresh { resumed, over: false, present: !resumed, named: HashSet::new() };
     let mut told = Teller { place, refresh, sink };
     follow(&link, prepared.settings.timeouts, &credits, &mut stream, &mut told).await

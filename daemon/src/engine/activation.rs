@@ -10,7 +10,7 @@ use crate::directory::{
     ApplyError, Charter, Chosen, DirectoryError, Entry, EntryUuid, PasswordFault as Refused, PasswordWrite,
     Plan, Standing,
 };
-use crate::dossier::{Actor, key};
+use crate::dossier::{Actor, Dossier, key};
 use crate::service::clock;
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::enrolment::Attempt;
@@ -24,7 +24,7 @@ use std::time::Duration;
 /// How activation ended, for the person who waits.
 pub enum Activated {
     /// The account works.
-    Done(Box<Enrolment>),
+    Done(Arc<Dossier>),
     /// Another password, please.
     PasswordRefused(PasswordFault),
     /// The directory cannot now; nothing was written.
@@ -52,12 +52,13 @@ pub fn attempt(entry: &Entry, now: Timestamp) -> Attempt {
 pub async fn activate(
     engine: Arc<Engine>,
     entry: Entry,
-    enrolment: Enrolment,
+    dossier: Arc<Dossier>,
     password: SecretString,
 ) -> Activated {
+    let enrolment = &dossier.enrolment;
     let settings = engine.settings();
     let id = person(&entry);
-    let plan = match plan(&settings, &entry, &enrolment) {
+    let plan = match plan(&settings, &entry, enrolment) {
         Ok(plan) => plan,
         Err(why) => {
             let told = Activated::Misconfigured(why.clone());
@@ -224,7 +225,7 @@ async fn settle_event(engine: &Arc<Engine>, id: PersonId, event: Event) -> Resul
 
 fn done(acted: Result<Acted, Failure>) -> Activated {
     match acted {
-        Ok(acted) => Activated::Done(Box::new(acted.enrolment)),
+        Ok(acted) => Activated::Done(acted.dossier()),
         Err(failure) => Activated::Failed(failure),
     }
 }

@@ -1,4 +1,4 @@
-//! Limits on attempts: for each account, address and client, kept in the store, so that a restart forgives nothing.
+//! Limits on attempts: for each account, address and client, kept in the store, so that a restart forgives nobody.
 //!
 //! Each count is one instant (the generic cell rate algorithm, ITU-T I.371): when the tank would be empty again.
 
@@ -111,6 +111,11 @@ pub fn attempt(full_until: i64, rate: Rate, now: Timestamp) -> Result<i64, Signe
     let next = full_until.clamp(now, now.saturating_add(per)).saturating_add(each);
     let over = next.saturating_sub(now).saturating_sub(per);
     if over > 0 { Err(SignedDuration::from_millis(over)) } else { Ok(next) }
+}
+
+/// Whether half of all attempts or more were made: from then on it is kept in the store.
+pub fn half_full(until: i64, rate: Rate, now: Timestamp) -> bool {
+    until.saturating_sub(now.as_millisecond()) >= per(rate) / 2
 }
 
 /// What one attempt adds to a count, in milliseconds.

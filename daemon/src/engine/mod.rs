@@ -8,6 +8,7 @@ mod activation;
 mod doubt;
 pub mod keys;
 pub mod limits;
+mod memo;
 pub mod outbox;
 mod people;
 mod tanks;
@@ -24,11 +25,12 @@ pub use watching::follow;
 use crate::audit;
 use crate::config::Settings;
 use crate::directory::Directory;
-use crate::dossier::{Actor, Dossier, Unreadable, key};
+use crate::dossier::{Actor, Dossier, Unreadable, key, press};
 use crate::service::{chance, clock};
-use crate::store::{Check, Commit, Outcome, Store, StoreError, Write};
+use crate::store::{Check, Commit, Store, StoreError, Write};
 use keys::Keys;
 use limits::Counted;
+use memo::Memo;
 use parvis_enrolment::{Answer, Effect, Enrolment, Event, Fact, Moment, PersonId, Refusal, decide};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -46,6 +48,7 @@ pub struct Engine {
     directory: RwLock<Directory>,
     waiting: Mutex<HashMap<PersonId, watch::Sender<u64>>>,
     tanks: Tanks,
+    memo: Memo,
     /// Rung when a mail was put into the outbox.
     pub mail: Notify,
 }
@@ -83,8 +86,20 @@ pub struct Ask {
 
 /// What came of it.
 pub struct Acted {
-    pub enrolment: Enrolment,
+    dossier: Arc<Dossier>,
     pub answer: Answer,
+}
+
+impl Acted {
+    /// The enrolment as it is now.
+    pub fn enrolment(&self) -> &Enrolment {
+        &self.dossier.enrolment
+    }
+
+    /// The dossier that holds it.
+    pub fn dossier(self) -> Arc<Dossier> {
+        self.dossier
+    }
 }
 
 impl Ask {
@@ -103,6 +118,7 @@ impl Engine {
             directory: RwLock::new(directory),
             waiting: Mutex::default(),
             tanks: Tanks::default(),
+            memo: Memo::default(),
             mail: Notify::new(),
         }
     }
@@ -123,9 +139,9 @@ impl Engine {
     }
 
     /// A person's dossier; `None` where nothing is known of them.
-    pub fn dossier(&self, person: PersonId) -> Result<Option<Dossier>, Failure> {
+    pub fn dossier(&self, person: PersonId) -> Result<Option<Arc<Dossier>>, Failure> {
         let held = self.store.get(&key::dossier(person))?;
-        Ok(held.map(|held| Dossier::decode(person, &held.value)).transpose()?)
+        Ok(held.map(|held| self.memo.decode(person, &held.value)).transpose()?)
     }
 
     /// Load, decide, commit: again and again until nobody else was faster.
@@ -137,26 +153,29 @@ impl Engine {
             let held = self.store.get(&key::dossier(ask.person))?;
             let version = held.as_ref().map(|held| held.version);
             let before = match held {
-                Some(held) => Dossier::decode(ask.person, &held.value)?,
-                None => Dossier::unseen(ask.person, chance::id(), now),
+                Some(held) => self.memo.decode(ask.person, &held.value)?,
+                None => Arc::new(Dossier::unseen(ask.person, chance::id(), now)),
             };
             let mut draft = Draft::new(before, ask.by.clone(), ask.locale.clone(), now);
             let decided = draft.run(&ask.events, &settings, attempt.wait());
-            let commit = draft.commit(version, &ask.extra);
+            let (commit, written) = draft.commit(version, &ask.extra);
             let mailed = draft.mails;
             // A request that changes nothing and is not refused is no attempt: it is given back.
             let attempted = !commit.writes.is_empty() || (decided.is_err() && attempt.counts());
-            if attempted && attempt.commit(self.store.as_ref(), commit).await? == Outcome::Conflict {
+            if attempted && !attempt.commit(self.store.as_ref(), commit).await? {
                 continue;
+            }
+            if let Some(written) = written {
+                self.memo.keep(ask.person, written, draft.dossier.clone());
             }
             if mailed {
                 self.mail.notify_one();
             }
-            if draft.dossier.enrolment != draft.before.enrolment {
+            if draft.changes_enrolment() {
                 self.tell(ask.person);
             }
             let answer = decided.map_err(Failure::Refused)?;
-            return Ok(Acted { enrolment: draft.dossier.enrolment, answer });
+            return Ok(Acted { dossier: draft.dossier, answer });
         }
         Err(Failure::Contended)
     }
@@ -191,10 +210,10 @@ impl Engine {
     }
 }
 
-/// A change in the making: the dossier before and after, and what goes with it.
+/// A change in the making: the dossier before and after (the same one until something changes), and what goes with it.
 struct Draft {
-    before: Dossier,
-    dossier: Dossier,
+    before: Arc<Dossier>,
+    dossier: Arc<Dossier>,
     by: Actor,
     locale: Option<String>,
     now: jiff::Timestamp,
@@ -204,8 +223,8 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(before: Dossier, by: Actor, locale: Option<String>, now: jiff::Timestamp) -> Self {
-        let dossier = before.clone();
+    fn new(before: Arc<Dossier>, by: Actor, locale: Option<String>, now: jiff::Timestamp) -> Self {
+        let dossier = Arc::clone(&before);
         Self { before, dossier, by, locale, now, records: Vec::new(), writes: Vec::new(), mails: false }
     }
 
@@ -220,7 +239,9 @@ impl Draft {
         for event in events {
             let moment = Moment { now: self.now, fresh: [chance::id(), chance::id(), chance::id()], wait };
             let decision = decide(&self.dossier.enrolment, event.clone(), &settings.policy, &moment)?;
-            self.dossier.enrolment = decision.enrolment;
+            if self.dossier.enrolment != decision.enrolment {
+                Arc::make_mut(&mut self.dossier).enrolment = decision.enrolment;
+            }
             answer = decision.answer;
             for effect in decision.effects {
                 self.effect(effect);
@@ -252,7 +273,7 @@ impl Draft {
     /// A fact in the dossier, and its digest in the chain.
     fn record(&mut self, fact: Fact) {
         let (person, salt) = (self.dossier.enrolment.person, self.dossier.salt);
-        let kept = self.dossier.keep(fact, self.by.clone(), self.now);
+        let kept = Arc::make_mut(&mut self.dossier).keep(fact, self.by.clone(), self.now);
         let record = audit::Record {
             at: self.now,
             subject: audit::subject(salt, person),
@@ -263,20 +284,33 @@ impl Draft {
         self.records.push(record.encode());
     }
 
-    /// Everything in one commit; nothing to write where nothing changed.
-    fn commit(&mut self, version: Option<crate::store::Version>, extra: &[Write]) -> Commit {
+    fn changes_enrolment(&self) -> bool {
+        !Arc::ptr_eq(&self.dossier, &self.before) && self.dossier.enrolment != self.before.enrolment
+    }
+
+    /// Everything in one commit, and the record's bytes where it has any; nothing to write where nothing changed.
+    fn commit(
+        &mut self,
+        version: Option<crate::store::Version>,
+        extra: &[Write],
+    ) -> (Commit, Option<Vec<u8>>) {
         let person = self.dossier.enrolment.person;
-        if let Some(trimmed) = self.dossier.trim() {
-            self.record(trimmed);
-        }
         let mut writes = std::mem::take(&mut self.writes);
-        if self.before.next == 0 && self.dossier.next > 0 {
-            // The first record under this salt: from here on the audit can be led back to the person.
-            let subject = audit::subject(self.dossier.salt, person);
-            writes.push(Write::Put { key: key::subject(subject), value: person.0.to_vec() });
-        }
-        if self.dossier != self.before {
-            writes.push(Write::Put { key: key::dossier(person), value: self.dossier.encode() });
+        let mut written = None;
+        if !Arc::ptr_eq(&self.dossier, &self.before) {
+            let mut text = self.dossier.text();
+            if let Some(trimmed) = Arc::make_mut(&mut self.dossier).trim(text.len()) {
+                self.record(trimmed);
+                text = self.dossier.text();
+            }
+            let record = press(&text);
+            if self.before.next == 0 && self.dossier.next > 0 {
+                // The first record under this salt: from here on the audit can be led back to the person.
+                let subject = audit::subject(self.dossier.salt, person);
+                writes.push(Write::Put { key: key::subject(subject), value: person.0.to_vec() });
+            }
+            writes.push(Write::Put { key: key::dossier(person), value: record.clone() });
+            written = Some(record);
             let (was, is) = (self.before.enrolment.open(), self.dossier.enrolment.open());
             if is && !was {
                 writes.push(Write::Put { key: key::open(person), value: Vec::new() });
@@ -286,6 +320,6 @@ impl Draft {
         }
         writes.extend(extra.iter().cloned());
         let checks = vec![Check { key: key::dossier(person), expect: version }];
-        Commit { checks, writes, records: std::mem::take(&mut self.records) }
+        (Commit { checks, writes, records: std::mem::take(&mut self.records) }, written)
     }
 }

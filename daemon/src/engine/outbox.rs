@@ -6,6 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::{Id, MailOrder, PersonId};
 use serde::{Deserialize, Serialize};
 
+/// How many mails are read at once in search of those that are due.
+const PAGE: usize = 32;
+
 /// One mail that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
@@ -59,30 +62,42 @@ pub fn first(store: &dyn Store, limit: usize) -> Result<Vec<Due>, StoreError> {
 }
 
 /// The mails to send now, and when the next will be due. Whatever is due later than `farthest` from now was put in
-/// under a clock that went ahead, and is due; what cannot be read takes nobody's place.
+/// under a clock that went ahead, and is due; what cannot be read takes nobody's place, nor does what is `taken`.
 pub fn due(
     store: &dyn Store,
     now: Timestamp,
     farthest: SignedDuration,
     limit: usize,
+    taken: impl Fn(&[u8]) -> bool,
 ) -> Result<(Vec<Due>, Option<Timestamp>), StoreError> {
     let bound =
         |after: SignedDuration| key::mail(now.checked_add(after).unwrap_or(Timestamp::MAX), Id([0; 16]));
     // Keys count milliseconds: what is due in this one is due.
     let (later, beyond) = (bound(SignedDuration::from_millis(1)), bound(farthest));
-    let mut ready = readable(store, b"o", &later, limit)?;
-    ready.extend(readable(store, &beyond, b"p", limit)?);
-    let next = readable(store, &later, &beyond, 1)?;
+    let mut ready = readable(store, b"o", &later, (limit, PAGE), &taken)?;
+    ready.extend(readable(store, &beyond, b"p", (limit, PAGE), &taken)?);
+    let next = readable(store, &later, &beyond, (1, 1), |_| false)?;
     Ok((ready, next.first().map(|due| due.at)))
 }
 
-fn readable(store: &dyn Store, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Due>, StoreError> {
+fn readable(
+    store: &dyn Store,
+    from: &[u8],
+    until: &[u8],
+    (limit, at_once): (usize, usize),
+    taken: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Due>, StoreError> {
     let (mut found, mut from) = (Vec::new(), from.to_vec());
     while found.len() < limit {
-        let page = store.scan(&from, until, limit)?;
+        let page = store.scan(&from, until, at_once)?;
         let Some((last, _)) = page.last() else { break };
         from = last.iter().copied().chain([0]).collect();
-        found.extend(page.into_iter().filter_map(|(key, held)| read(key, &held.value)));
+        let whole = page.len() == at_once;
+        let free = page.into_iter().filter(|(key, _)| !taken(key));
+        found.extend(free.filter_map(|(key, held)| read(key, &held.value)));
+        if !whole {
+            break;
+        }
     }
     found.truncate(limit);
     Ok(found)
@@ -134,7 +149,7 @@ mod tests {
             value: b"{".to_vec(),
         }));
         store.commit(Commit { writes, ..Commit::default() }).await.unwrap();
-        let (found, next) = due(store.as_ref(), at(0), SignedDuration::from_secs(100), 4).unwrap();
+        let (found, next) = due(store.as_ref(), at(0), SignedDuration::from_secs(100), 4, |_| false).unwrap();
         let found: Vec<u8> = found.iter().map(|due| due.waiting.order.mail.0[0]).collect();
         assert_eq!((found.as_slice(), next), (expected.0, expected.1.map(at)));
     }

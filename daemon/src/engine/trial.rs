@@ -50,7 +50,7 @@ pub async fn at_listing(engine: &Engine, person: PersonId) -> Id {
     let address = "jeanne@example.org".to_owned();
     let proving =
         tell(engine, person, Event::Asked(Request::RecoveryAddress { session, address })).await.unwrap();
-    let link = proving.enrolment.newest(Purpose::Recovery).unwrap().id;
+    let link = proving.enrolment().newest(Purpose::Recovery).unwrap().id;
     let redeemed =
         tell(engine, person, Event::Asked(Request::Redeem { link, session: Some(session) })).await.unwrap();
     let Answer::Session(session) = redeemed.answer else { panic!("{:?}", redeemed.answer) };

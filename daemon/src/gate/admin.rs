@@ -4,11 +4,11 @@ use super::connection::{Caller, Reply, error_reply, reply, write};
 use super::{Gate, people, view};
 use crate::audit::{self, Chain};
 use crate::dossier::Actor;
-use crate::engine::{Ask, Engine, Failure as EngineFailure, outbox};
+use crate::engine::{Acted, Ask, Engine, Failure as EngineFailure, outbox};
 use crate::service::health::State;
 use crate::store::StoreError;
 use crate::words::civil;
-use parvis_enrolment::{Enrolment, Event, PersonId, Refusal};
+use parvis_enrolment::{Event, PersonId, Refusal};
 use parvis_protocol::Role;
 use parvis_protocol::admin::{
     AuditExport, AuditExportAnswer, AuditVerifyAnswer, BackupAnswer, Call, Cancel, CancelAnswer, Count,
@@ -73,6 +73,9 @@ async fn answer(gate: &Arc<Gate>, call: Call) -> Result<Vec<u8>, Failure> {
 
 fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
     let settings = gate.engine.settings();
+    let store = gate.engine.store.as_ref();
+    // As it is now: it is looked at by itself every other second only.
+    gate.board.set_store(&store.health());
     let parts: Vec<Part> = gate
         .board
         .parts()
@@ -89,7 +92,6 @@ fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
             detail: part.detail,
         })
         .collect();
-    let store = gate.engine.store.as_ref();
     let open = store.scan(b"i", b"j", COUNTED).map_err(unavailable)?.len();
     let mails = outbox::first(store, COUNTED).map_err(unavailable)?.len();
     let count = |name: &str, count: usize| Count { name: name.to_owned(), count: count as u64 };
@@ -110,7 +112,7 @@ fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
 async fn resend(gate: &Arc<Gate>, call: Resend) -> Result<ResendAnswer, Failure> {
     let dossier = people::find(gate, &call.person).await?;
     let acted = by_staff(gate, dossier.enrolment.person, call.by, Event::AdminResend).await?;
-    let live = acted.links.iter().rev().find(|link| link.live(crate::service::clock::now()));
+    let live = acted.enrolment().links.iter().rev().find(|link| link.live(crate::service::clock::now()));
     Ok(ResendAnswer { address: live.map(|link| link.address.clone()).unwrap_or_default() })
 }
 
@@ -121,9 +123,9 @@ async fn cancel(gate: &Arc<Gate>, call: Cancel) -> Result<CancelAnswer, Failure>
     by_staff(gate, dossier.enrolment.person, by, Event::AdminCancel).await.map(|_| CancelAnswer {})
 }
 
-async fn by_staff(gate: &Gate, person: PersonId, by: String, event: Event) -> Result<Enrolment, Failure> {
+async fn by_staff(gate: &Gate, person: PersonId, by: String, event: Event) -> Result<Acted, Failure> {
     let ask = Ask::new(person, Actor::Staff(by), event);
-    gate.engine.act(ask).await.map(|acted| acted.enrolment).map_err(failed)
+    gate.engine.act(ask).await.map_err(failed)
 }
 
 async fn sweep(gate: &Gate, call: Sweep) -> Result<SweepAnswer, Failure> {

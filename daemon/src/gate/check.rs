@@ -53,8 +53,8 @@ async fn admit(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Result<
             let token = Token { person: person(entry), id };
             let ticket = desk.gate.engine.keys.token(Kind::Ticket, token);
             let url = format!("{}/enter/{}", desk.settings.base_url(), *ticket);
-            let locale = desk.tongue(acted.enrolment.profile.locale.as_deref());
-            let deadline = acted.enrolment.newest(parvis_enrolment::Purpose::Recovery);
+            let locale = desk.tongue(acted.enrolment().profile.locale.as_deref());
+            let deadline = acted.enrolment().newest(parvis_enrolment::Purpose::Recovery);
             let live = deadline.filter(|link| link.live(crate::service::clock::now()));
             Ok(CheckAnswer {
                 allow: false,
@@ -139,7 +139,7 @@ async fn sign_in(desk: &Desk, entry: &Entry, return_to: Option<String>) -> Resul
     let return_to = desk.settings.return_to(return_to);
     let locale = entry_locale(desk, entry);
     let acted = arrive(desk, entry, Request::Open { return_to }).await.map_err(|f| trouble(f, locale))?;
-    view::step_answer(desk, &acted.enrolment, acted.answer, None)
+    view::step_answer(desk, acted.enrolment(), acted.answer, None)
 }
 
 /// The sighting of the entry and the request on it, in one commit.

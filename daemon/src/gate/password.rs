@@ -26,10 +26,10 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     let engine = &desk.gate.engine;
     // Whoever has no live session, or is at another step, learns that before anything costs time.
     let here = desk.ask(token, &[], Request::State { session: token.id }).await?;
-    if is_done(desk, &here.enrolment) {
-        return done(desk, &here.enrolment, token);
+    if is_done(desk, here.enrolment()) {
+        return done(desk, here.enrolment(), token);
     }
-    let locale = here.enrolment.profile.locale.clone();
+    let locale = here.enrolment().profile.locale.clone();
     // Nor does it for whoever tries too often, or twice at once.
     let Some(_turn) = desk.gate.passwords.take(token.person, 1, usize::MAX) else {
         return Err(Trouble::Refused(Refusal::Busy, locale));
@@ -48,8 +48,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
         look_again(engine, token.person).await;
         // It may be our own write that is seen, of a call before this one whose answer was lost: then it is done.
         let now = desk.ask(token, &[], Request::State { session: token.id }).await?;
-        return if is_done(desk, &now.enrolment) {
-            done(desk, &now.enrolment, token)
+        return if is_done(desk, now.enrolment()) {
+            done(desk, now.enrolment(), token)
         } else {
             Err(Trouble::Refused(refusal_of(seen.standing), locale))
         };
@@ -57,7 +57,7 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     if secret.expose_secret().chars().count() > desk.settings.password.maximum {
         return Err(Trouble::TooLong);
     }
-    let fault = judge(desk, &here.enrolment, &secret).await?;
+    let fault = judge(desk, here.enrolment(), &secret).await?;
     let request = Request::Password { session: token.id, fault, attempt: attempt(&entry, clock::now()) };
     let ask = Ask {
         person: person(&entry),
@@ -69,12 +69,12 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     };
     let acted = engine.act(ask).await.map_err(|failure| trouble(failure, locale.clone()))?;
     if acted.answer != Answer::Write {
-        return view::step_answer(desk, &acted.enrolment, acted.answer, Some(token.id));
+        return view::step_answer(desk, acted.enrolment(), acted.answer, Some(token.id));
     }
     // The write lives on if the caller leaves.
-    let writing = tokio::spawn(activate(engine.clone(), entry, acted.enrolment, secret));
+    let writing = tokio::spawn(activate(engine.clone(), entry, acted.dossier(), secret));
     match writing.await {
-        Ok(Activated::Done(enrolment)) => done(desk, &enrolment, token),
+        Ok(Activated::Done(dossier)) => done(desk, &dossier.enrolment, token),
         Ok(Activated::PasswordRefused(fault)) => Err(Trouble::Refused(Refusal::Password(fault), locale)),
         Ok(Activated::Pending) => Err(Trouble::Refused(Refusal::Busy, locale)),
         Ok(Activated::Unavailable) => {

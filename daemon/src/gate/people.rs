@@ -115,7 +115,7 @@ fn detail(kept: &Kept) -> String {
 }
 
 /// A person, by uuid or by the login that the directory has now; else by the login that we last saw.
-pub async fn find(gate: &Arc<Gate>, person: &str) -> Result<Dossier, Failure> {
+pub async fn find(gate: &Arc<Gate>, person: &str) -> Result<Arc<Dossier>, Failure> {
     let nobody = || refused("unknown", format!("nobody is known here as {person:?}"));
     if let Ok(id) = uuid(person) {
         return gate.engine.dossier(id).map_err(failed)?.ok_or_else(nobody);
@@ -130,7 +130,7 @@ pub async fn find(gate: &Arc<Gate>, person: &str) -> Result<Dossier, Failure> {
         Ok(Found::Several) => Err(refused("several", format!("several entries have the login {person:?}"))),
         Ok(Found::Nobody) | Err(_) => {
             let (gate, login) = (gate.clone(), person.to_owned());
-            blocking(move || by_login(&gate, &login)).await?.ok_or_else(nobody)
+            blocking(move || by_login(&gate, &login)).await?.map(Arc::new).ok_or_else(nobody)
         }
     }
 }

@@ -156,8 +156,8 @@ fn no_session() -> Trouble {
 async fn go(desk: &Desk, token: Token, counted: &[Counted], request: Request) -> Result<StepAnswer, Trouble> {
     let acted = desk.ask(token, counted, request).await?;
     // A ticket's or a link's token names no session; a session's names itself.
-    let held = acted.enrolment.session(token.id).map(|session| session.id);
-    view::step_answer(desk, &acted.enrolment, acted.answer, held)
+    let held = acted.enrolment().session(token.id).map(|session| session.id);
+    view::step_answer(desk, acted.enrolment(), acted.answer, held)
 }
 
 impl Desk {
@@ -187,12 +187,13 @@ impl Desk {
     /// The person's own language, as the directory has it.
     pub fn person_locale(&self, token: Token) -> Option<String> {
         let dossier = self.gate.engine.dossier(token.person).ok().flatten();
-        dossier.and_then(|dossier| dossier.enrolment.profile.locale)
+        dossier.and_then(|dossier| dossier.enrolment.profile.locale.clone())
     }
 
     /// Where a mail goes again, where one would go: whoever is told to wait uses up nobody's address.
     fn mailed(&self, token: Token) -> Option<String> {
-        let enrolment = self.gate.engine.dossier(token.person).ok().flatten()?.enrolment;
+        let dossier = self.gate.engine.dossier(token.person).ok().flatten()?;
+        let enrolment = &dossier.enrolment;
         let purpose = view::waits_for(enrolment.step(&self.settings.policy)?)?;
         let (link, limits, now) = (enrolment.newest(purpose)?, &self.settings.policy.limits, clock::now());
         let ready = link.mailed.checked_add(limits.resend_cooldown).unwrap_or(link.mailed);

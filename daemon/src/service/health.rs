@@ -1,6 +1,7 @@
 //! The board: how each part of the daemon is, for `STATUS=`, `parvisctl status` and the log.
 
 use super::clock;
+use crate::store::Health;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -54,6 +55,15 @@ impl Board {
         parts.insert(name, Part { state, since, detail: detail.to_owned() });
         drop(parts);
         self.changed.notify_one();
+    }
+
+    /// Notes how the store is.
+    pub fn set_store(&self, health: &Health) {
+        match health {
+            Health::Working => self.set("store", State::Working, "reads and commits work"),
+            Health::Full => self.set("store", State::Degraded, "the disk is full: nothing new is accepted"),
+            Health::Down(why) => self.set("store", State::Down, why),
+        }
     }
 
     /// All parts by name.

@@ -259,9 +259,9 @@ fn reload(sources: &Sources, engine: &Engine, gate: &Gate, outbox: &Outbox) {
                 match post(&settings) {
                     Ok(post) => {
                         settings.cautions.iter().for_each(|caution| tracing::warn!("{caution}"));
-                        outbox.replace(post);
                         process::descriptors(settings.gate.connections as u64 + 256);
                         engine.reload(Arc::new(settings));
+                        outbox.replace(post);
                         gate.peers.forget();
                         tracing::info!("the configuration was reloaded");
                     }
@@ -296,11 +296,7 @@ async fn watch_store(store: &dyn Store, board: &Board) -> String {
     let mut down: Option<Instant> = None;
     loop {
         let health = store.health();
-        match &health {
-            Health::Working => board.set("store", State::Working, "reads and commits work"),
-            Health::Full => board.set("store", State::Degraded, "the disk is full: nothing new is accepted"),
-            Health::Down(why) => board.set("store", State::Down, why),
-        }
+        board.set_store(&health);
         match health {
             Health::Working | Health::Full => down = None,
             Health::Down(why) if down.is_some_and(|since| since.elapsed() >= STORE_DOWN) => return why,

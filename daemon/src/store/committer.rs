@@ -30,9 +30,9 @@ const GROUP_WRITES: usize = 128;
 const GROUP_BYTES: usize = 256 * 1024;
 /// Where so many came together, as many are on their way: they are waited for, because a flush costs more processor
 /// time than all the commits that it serves.
-const CROWD: usize = 3;
+const CROWD: usize = 2;
 /// For how long.
-const CROWD_WAIT: Duration = Duration::from_millis(1);
+const CROWD_WAIT: Duration = Duration::from_millis(2);
 /// How often a full disk is looked at again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long to wait for a job when nothing else is to be done.

@@ -69,10 +69,13 @@ impl Outbox {
         }
     }
 
-    /// Other templates from now on, and no connection that was made before.
+    /// The settings have changed: other templates from now on, no connection that was made before, and no waiting for a
+    /// server that took nothing, which may be another now.
     pub fn replace(&self, post: Post) {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
+        *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.engine.mail.notify_one();
     }
 
     fn post(&self) -> Arc<Post> {
@@ -109,11 +112,15 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
         return Ok(left);
     }
     let (now, mail) = (clock::now(), &outbox.engine.settings().mail);
-    let (put_off, look_again) = outbox.turns.put_off();
-    // Those under way and those put off stand first.
-    let page = mail.connections * AHEAD * 2 + 1 + put_off;
+    let (_, look_again) = outbox.turns.put_off();
+    // The end of a turn calls again.
+    let free = places.available_permits();
+    if free == 0 {
+        return Ok(Duration::from_secs(60));
+    }
     let farthest = mail.retry_longest.saturating_add(mail.retry_longest / 4);
-    let (ready, next) = outbox::due(outbox.engine.store.as_ref(), now, farthest, page)?;
+    let (store, taken) = (outbox.engine.store.as_ref(), |key: &[u8]| outbox.turns.taken(key));
+    let (ready, next) = outbox::due(store, now, farthest, free, taken)?;
     for due in ready {
         let Ok(place) = places.clone().try_acquire_owned() else { break };
         let Some(turn) = outbox.turns.begin(&due.key) else { continue };

@@ -32,6 +32,12 @@ struct PutOff {
     wait: Duration,
 }
 
+impl State {
+    fn put_off(&self, key: &[u8]) -> bool {
+        self.put_off.get(key).is_some_and(|put_off| put_off.until > Instant::now())
+    }
+}
+
 /// One mail's turn; it ends when this is dropped.
 pub struct Turn {
     turns: Arc<Turns>,
@@ -42,9 +48,14 @@ impl Turns {
     /// The mail's turn, unless it has one already or was put off.
     pub fn begin(self: &Arc<Self>, key: &[u8]) -> Option<Turn> {
         let mut state = self.state();
-        let put_off = state.put_off.get(key).is_some_and(|put_off| put_off.until > Instant::now());
-        let begun = !put_off && state.under_way.insert(key.to_vec());
+        let begun = !state.put_off(key) && state.under_way.insert(key.to_vec());
         begun.then(|| Turn { turns: self.clone(), key: key.to_vec() })
+    }
+
+    /// Whether the mail could not begin now.
+    pub fn taken(&self, key: &[u8]) -> bool {
+        let state = self.state();
+        state.under_way.contains(key) || state.put_off(key)
     }
 
     /// How many mails are left alone, and when the first of them is to be looked at again.

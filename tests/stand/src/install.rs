@@ -43,14 +43,25 @@ pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose:
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
+/// mkfs.ext4.
+pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
-/// What it takes to see the pages in a browser.
-pub const BROWSER: &[Package] = &[CHROMIUM, CHROMIUM_DRIVER, NGINX];
 /// What all suites need.
-pub const EVERYTHING: &[Package] =
-    &[SLAPD, LDAP_UTILS, OPENSSL, POSTFIX, SYSTEMD, FAKETIME, PYTHON_VENV, CHROMIUM, CHROMIUM_DRIVER, NGINX];
+pub const EVERYTHING: &[Package] = &[
+    SLAPD,
+    LDAP_UTILS,
+    OPENSSL,
+    POSTFIX,
+    SYSTEMD,
+    FAKETIME,
+    E2FSPROGS,
+    PYTHON_VENV,
+    CHROMIUM,
+    CHROMIUM_DRIVER,
+    NGINX,
+];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
 /// command to type. `say` is told beforehand what will be done.

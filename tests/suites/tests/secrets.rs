@@ -9,7 +9,8 @@ use parvis_stand::scene::{config, daemon_options};
 use parvis_stand::slapd::SERVICE_PASSWORD;
 use parvis_stand::{Daemon, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, Walk};
 use parvis_suites::refusal;
-use serde_json::json;
+use parvisd::dossier::unpress;
+use serde_json::{Value, json};
 
 /// What must not be found, under a name that a failing test may say.
 #[derive(Default)]
@@ -57,12 +58,36 @@ impl Secrets {
         let read = self.absent_below(scene.daemon.layout().path())?;
         ensure!(read > 10_000, "only {read} bytes were looked at");
         self.absent_from("the log", scene.daemon.log().as_bytes())?;
+        // Records are pressed, so the files alone would not show what they hold.
+        for record in records(scene)? {
+            self.absent_from("a record", &record)?;
+        }
         for name in ["environ", "cmdline"] {
             let path = format!("/proc/{}/{name}", scene.daemon.pid()?);
             self.absent_from(&path, &std::fs::read(&path)?)?;
         }
         Ok(())
     }
+}
+
+/// Every person's record, as the daemon reads it.
+fn records(scene: &Scene) -> Result<Vec<Vec<u8>>> {
+    let backup = scene.daemon.ctl(&["backup", "-"])?;
+    ensure!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
+    let decoded = |text: Option<&Value>| {
+        let text = text.and_then(Value::as_str).unwrap_or_default();
+        base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default()
+    };
+    let mut records = Vec::new();
+    for line in String::from_utf8(backup.stdout)?.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        if decoded(line.get("key")).starts_with(b"p") {
+            let record = decoded(line.get("value"));
+            records.push(unpress(&record).map_err(anyhow::Error::msg)?.into_owned());
+        }
+    }
+    ensure!(!records.is_empty(), "a backup without records");
+    Ok(records)
 }
 
 #[test]
@@ -133,6 +158,8 @@ fn no_token_no_password_and_no_credential_is_in_the_store_the_log_or_the_process
     // The test can find what is there: the address is no secret.
     let open = Secrets(vec![("address".to_owned(), b"marie@ailleurs.example".to_vec())]);
     assert!(open.absent_everywhere(&scene).is_err(), "this test looks at the wrong files");
+    let seen = records(&scene)?.iter().any(|record| open.absent_from("a record", record).is_err());
+    assert!(seen, "this test does not read the records");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,13 +18,46 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// As many connections as people at once.
 pub struct Crowd {
     connections: Vec<Mutex<Client>>,
+    clock: Clock,
+}
+
+/// Microseconds that each step has taken, all people together.
+#[derive(Default)]
+pub struct Clock([AtomicU64; STEPS.len()]);
+
+/// What a person waits for, in order.
+const STEPS: [&str; 8] =
+    ["open", "address", "mail's arrival", "link", "charter", "listing", "mail", "password"];
+
+impl Clock {
+    fn time<T>(&self, step: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
+        let done = work();
+        if let Some(sum) = self.0.get(step) {
+            sum.fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or_default(), Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Milliseconds of each step on average, since this was last asked.
+    pub fn words(&self, people: usize) -> String {
+        let each = |(name, sum): (&&str, &AtomicU64)| {
+            format!("{name} {:.1}", sum.swap(0, Ordering::Relaxed) as f64 / 1000.0 / people as f64)
+        };
+        STEPS.iter().zip(&self.0).map(each).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Crowd {
     /// Connects.
     pub fn new(socket: &Path, size: usize) -> Result<Self> {
         let connect = |_| Ok(Mutex::new(Client::connect(socket, Instant::now() + PATIENCE)?));
-        Ok(Self { connections: (0..size).map(connect).collect::<Result<_>>()? })
+        Ok(Self { connections: (0..size).map(connect).collect::<Result<_>>()?, clock: Clock::default() })
+    }
+
+    /// How long each step took.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Every person walks all the steps, and has got both mails when this returns: how long it took.
@@ -37,11 +70,11 @@ impl Crowd {
                 .connections
                 .iter()
                 .map(|connection| {
-                    let next = &next;
+                    let (next, clock) = (&next, &self.clock);
                     scope.spawn(move || -> Result<()> {
                         let mut client = connection.lock().map_err(|_| anyhow!("a thread has panicked"))?;
                         while let Some(person) = people.get(next.fetch_add(1, Ordering::Relaxed)) {
-                            walk(&mut client, inbox, person)
+                            walk(&mut client, inbox, person, clock)
                                 .with_context(|| format!("failed to enrol {}", person.login))?;
                         }
                         Ok(())
@@ -60,27 +93,27 @@ impl Crowd {
 }
 
 /// All ten steps of one person.
-fn walk(client: &mut Client, inbox: &Inbox, person: &Person) -> Result<()> {
+fn walk(client: &mut Client, inbox: &Inbox, person: &Person, clock: &Clock) -> Result<()> {
     let address = format!("{}@perso.example", person.login);
     let (locale, asker) = (None, None);
     let open = Open { login: person.login.clone(), return_to: None, locale: None, client: None };
-    let here = ask(client, &Call::Open(open), Step::RecoveryAddress)?;
+    let here = clock.time(0, || ask(client, &Call::Open(open), Step::RecoveryAddress))?;
     let session = token(here)?;
     let call =
         RecoveryAddress { session: session.clone(), address: address.clone(), locale: None, client: None };
-    ask(client, &Call::RecoveryAddress(call), Step::RecoveryLink)?;
-    let mail = inbox.wait_for(&address, |_| true, PATIENCE)?;
+    clock.time(1, || ask(client, &Call::RecoveryAddress(call), Step::RecoveryLink))?;
+    let mail = clock.time(2, || inbox.wait_for(&address, |_| true, PATIENCE))?;
     let link = Secret::new(parvis_stand::scene::link(&mail)?);
     let call = Redeem { link, session: Some(session), locale: None, client: None };
-    let here = ask(client, &Call::Redeem(call), Step::Charter)?;
+    let here = clock.time(3, || ask(client, &Call::Redeem(call), Step::Charter))?;
     let charter = here.view.as_ref().and_then(|view| view.charter.as_ref()).context("no charter is shown")?;
     let (version, sha256) = (charter.version.clone(), Some(charter.sha256.clone()));
     let session = token(here)?;
     let call =
         Charter { session: session.clone(), version, sha256, accepted: true, locale: None, client: None };
-    ask(client, &Call::Charter(call), Step::Listing)?;
+    clock.time(4, || ask(client, &Call::Charter(call), Step::Listing))?;
     let call = Listing { session: session.clone(), listed: Some(true), locale: None, client: None };
-    ask(client, &Call::Listing(call), Step::Mail)?;
+    clock.time(5, || ask(client, &Call::Listing(call), Step::Mail))?;
     let call = Mail {
         session: session.clone(),
         forward: Some(address),
@@ -88,10 +121,10 @@ fn walk(client: &mut Client, inbox: &Inbox, person: &Person) -> Result<()> {
         locale: None,
         client: None,
     };
-    ask(client, &Call::Mail(call), Step::Password)?;
+    clock.time(6, || ask(client, &Call::Mail(call), Step::Password))?;
     let password = Secret::new("Violet-mandarine-77");
     let call = Password { session, password, locale, client: asker };
-    ask(client, &Call::Password(call), Step::Done).map(drop)
+    clock.time(7, || ask(client, &Call::Password(call), Step::Done).map(drop))
 }
 
 fn ask(client: &mut Client, call: &Call, step: Step) -> Result<StepAnswer> {

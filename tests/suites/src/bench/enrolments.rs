@@ -32,6 +32,7 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
     let (warm_ours, warm_bare) = warm.split_at(32);
     crowd.enrol(&scene.inbox, warm_ours)?;
     bare.enrol(warm_bare, AT_ONCE)?;
+    crowd.clock().words(1);
 
     let seen = RefCell::new(Seen::default());
     let mut groups = people.chunks_exact(each);
@@ -56,7 +57,8 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
         || seen.borrow().line().certain(),
     )?;
     let seen = seen.into_inner();
-    Ok(vec![seen.line().noted(seen.note())])
+    let steps = crowd.clock().words(seen.ours.len() * each);
+    Ok(vec![seen.line().noted(format!("{}; ms that one waits, {AT_ONCE} at once: {steps}", seen.note()))])
 }
 
 /// So many provisional people.

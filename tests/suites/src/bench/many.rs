@@ -1,7 +1,7 @@
 //! A backup of many finished enrolments, made of one of a few.
 //!
 //! Each person of the few becomes many, under identities of their own; records, sizes and the daemon's own values are
-//! the real ones. Only the chain's links are made up: opening a store does not verify them.
+//! the real ones. Only the chain's links are made up, and whom a record names: opening a store looks at neither.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,8 +21,8 @@ const PAGE: (usize, usize) = (16, 4000);
 pub struct Template {
     /// The daemon's own values.
     own: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Who, in hexadecimal, and their record.
-    people: Vec<(String, String)>,
+    /// Their records.
+    people: Vec<Vec<u8>>,
     /// The bodies of the audit's records, in order.
     bodies: Vec<Vec<u8>>,
 }
@@ -49,7 +49,7 @@ impl Template {
             if line.get("key").is_some() {
                 let (key, value) = (bytes("key")?, bytes("value")?);
                 match key.split_first() {
-                    Some((b'p', who)) => template.people.push((hex(who), String::from_utf8(value)?)),
+                    Some((b'p', _)) => template.people.push(value),
                     Some((b'm', _)) => drop(template.own.insert(key, value)),
                     _ => {}
                 }
@@ -57,19 +57,21 @@ impl Template {
                 template.bodies.push(bytes("body")?);
             }
         }
-        template.people.retain(|(_, record)| record.contains("\"done\""));
-        template.people.first().context("nobody in the backup is done")?;
+        // Whoever has only been seen has a record of a third of that.
+        let longest = template.people.iter().map(Vec::len).max().context("nobody in the backup")?;
+        template.people.retain(|record| record.len() * 2 > longest);
         Ok(template)
     }
 
     /// Averages.
     pub fn each(&self) -> Each {
         let people = self.people.len() as f64;
-        let parts = |record: &String| if record.len() <= PART { 1 } else { 1 + record.len().div_ceil(PART) };
-        let keys: usize = self.people.iter().map(|(_, record)| parts(record)).sum();
+        let parts = |record: &Vec<u8>| if record.len() <= PART { 1 } else { 1 + record.len().div_ceil(PART) };
+        // Each has the key of its subject in the audit as well.
+        let keys: usize = self.people.iter().map(|record| 1 + parts(record)).sum();
         let audit: usize = self.bodies.iter().map(|body| body.len() + 36).sum();
         let pages = (self.bodies.len() as f64 / PAGE.0 as f64).max(audit as f64 / PAGE.1 as f64);
-        let record: usize = self.people.iter().map(|(_, record)| record.len()).sum();
+        let record: usize = self.people.iter().map(Vec::len).sum();
         Each {
             keys: (keys as f64 + pages) / people,
             record: record as f64 / people,
@@ -92,12 +94,14 @@ impl Template {
         for (name, value) in &self.own {
             lines.write(&key(name, value))?;
         }
-        for (index, (who, record)) in self.people.iter().cycle().take(many).enumerate() {
-            // Spread evenly, and in order.
-            let id = (u128::MAX / (many as u128 + 1) * (index as u128 + 1)).to_be_bytes();
-            let record = record.replace(who, &hex(&id));
-            let name: Vec<u8> = [b'p'].into_iter().chain(id).collect();
-            lines.write(&key(&name, record.as_bytes()))?;
+        // Spread evenly, and in order.
+        let id = |index: usize| (u128::MAX / (many as u128 + 1) * (index as u128 + 1)).to_be_bytes();
+        let name = |kind: u8, index: usize| [kind].into_iter().chain(id(index)).collect::<Vec<u8>>();
+        for (index, record) in self.people.iter().cycle().take(many).enumerate() {
+            lines.write(&key(&name(b'p', index), record))?;
+        }
+        for index in 0..many {
+            lines.write(&key(&name(b's', index), &id(many - 1 - index)))?;
         }
         for (index, body) in self.bodies.iter().cycle().take(records).enumerate() {
             let (body, link) = (BASE64.encode(body), link64(link(index)));

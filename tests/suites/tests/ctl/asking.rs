@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use parvis_stand::binaries::{Profile, binaries};
-use parvis_stand::run;
 use parvis_stand::scene::Scene;
-use serde_json::Value;
+use parvis_stand::{SceneOptions, SlapdOptions, campus, run};
+use parvis_suites::{LONG, admin};
+use serde_json::{Value, json};
 
 use crate::support::{SOON, Said, alone, busy, ctl, logins};
 
@@ -117,6 +118,57 @@ fn people_are_listed_shown_and_looked_after() {
     assert!(swept.json()["swept"].is_array(), "{swept:?}");
     let swept = ctl(daemon, &["sweep"]).code(0);
     assert!(swept.out.contains("sweep") || swept.out.contains("swept"), "{swept:?}");
+}
+
+#[test]
+fn more_people_than_fit_one_message_are_all_listed_once() {
+    const PEOPLE: usize = 600;
+    let people = campus(PEOPLE + 12).split_off(12);
+    let mut wanted: Vec<String> = people.iter().map(|person| person.login.clone()).collect();
+    wanted.sort();
+    let slapd = SlapdOptions { people, ..SlapdOptions::default() };
+    let scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() }).unwrap();
+    let counted = || {
+        let status = ctl(&scene.daemon, &["status", "--json"]).json();
+        let counts = status["counts"].as_array().unwrap().clone();
+        counts.iter().find(|count| count["name"] == "open enrolments").unwrap()["count"].as_u64().unwrap()
+    };
+    let seen = run::until(LONG, || Ok((counted() == PEOPLE as u64).then_some(()))).unwrap();
+    assert!(seen.is_some(), "the watch saw {} of {PEOPLE}", counted());
+    // However many are asked for, an answer is one message, and says that there is more.
+    let asked = |after: Value| {
+        admin(&scene.daemon, "List", &json!({ "state": null, "after": after, "limit": 500 })).unwrap()
+    };
+    let first = asked(Value::Null);
+    let page = first["people"].as_array().unwrap();
+    assert!(first["more"] == true && page.len() < PEOPLE, "{}", page.len());
+    let size = first.to_string().len();
+    assert!(size > 48 * 1024 && size < parvis_protocol::limits::MESSAGE_MAX, "{size} bytes");
+    let (mut found, mut page, mut pages) = (Vec::new(), first, 1);
+    loop {
+        let people = page["people"].as_array().unwrap().clone();
+        found.extend(people.iter().map(|person| person["login"].as_str().unwrap().to_owned()));
+        if page["more"] == false {
+            break;
+        }
+        page = asked(people.last().unwrap()["uuid"].clone());
+        pages += 1;
+        assert!(pages < 20, "a page that does not move on");
+    }
+    found.sort();
+    assert!(found == wanted && pages > 1, "{} on {pages} pages", found.len());
+
+    for args in
+        [&["list", "--json"][..], &["list", "--all", "--json"], &["list", "--state", "recovery", "--json"]]
+    {
+        let listed = ctl(&scene.daemon, args).code(0);
+        assert!(listed.out.len() > 65_536, "{} bytes", listed.out.len());
+        let mut found = logins(&listed);
+        found.sort();
+        assert!(found == wanted, "{args:?}: {} of {PEOPLE}", found.len());
+    }
+    let table = ctl(&scene.daemon, &["list"]).code(0);
+    assert_eq!(table.out.lines().count(), PEOPLE + 1);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::support::{busy, ctl};
+use parvis_stand::Daemon;
+
+use crate::support::{SOON, busy, ctl};
 
 #[test]
 fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
@@ -58,4 +60,60 @@ fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
     let after = ctl(&scene.daemon, &["list", "--all", "--json"]).code(0).json();
     assert_eq!(before, after);
     ctl(&scene.daemon, &["audit", "verify"]).code(0);
+}
+
+/// The anchors in the daemon's log, as somebody would copy them from the journal.
+fn anchors(daemon: &Daemon) -> Vec<String> {
+    let log = daemon.log();
+    let lines = log.lines().filter(|line| line.contains("audit anchor"));
+    let words =
+        lines.filter_map(|line| line.split_whitespace().find_map(|word| word.strip_prefix("anchor=")));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn an_anchor_from_the_journal_is_found_in_the_chain_unless_the_chain_was_cut_back_before_it() {
+    let mut scene = busy();
+    scene.daemon.wait_log("audit anchor", SOON).unwrap();
+    ctl(&scene.daemon, &["audit", "export"]).code(0);
+    let file = scene.daemon.layout().path().join("backup.jsonl");
+    ctl(&scene.daemon, &["backup", file.to_str().unwrap()]).code(0);
+    // What happens after the backup will be cut off.
+    scene.open("dcohen").unwrap().prove("david@ailleurs.example").unwrap();
+    ctl(&scene.daemon, &["audit", "export"]).code(0);
+    let anchors = anchors(&scene.daemon);
+    let [night, before, .., after] = anchors.as_slice() else { panic!("{anchors:?}") };
+    let length = |anchor: &str| anchor.split_once(':').unwrap().0.parse::<u64>().unwrap();
+    assert!(length(night) <= length(before) && length(before) < length(after), "{anchors:?}");
+    let verify = |daemon: &Daemon, anchor: &str, code: i32| {
+        ctl(daemon, &["audit", "verify", "--anchor", anchor]).code(code).out
+    };
+    for anchor in [night, before, after] {
+        assert!(verify(&scene.daemon, anchor, 0).contains("the chain holds"), "{anchor}");
+    }
+    // Of the right length and another content, or of none.
+    let other = format!("{}:{}", length(after), "ab".repeat(32));
+    for wrong in [other.as_str(), "nonsense", after.split_once(':').unwrap().1] {
+        assert!(verify(&scene.daemon, wrong, 1).contains("is not part of the chain"), "{wrong}");
+    }
+
+    scene.daemon.terminate().unwrap();
+    let store = scene.daemon.layout().state().join("cut-back");
+    let over = format!("[store]\npath = {:?}\n", store.to_str().unwrap());
+    std::fs::write(scene.daemon.layout().path().join("conf.d/60-store.toml"), over).unwrap();
+    ctl(&scene.daemon, &["restore", file.to_str().unwrap()]).code(0);
+    scene.daemon.restart().unwrap();
+    // The chain itself holds: only the anchor can tell.
+    ctl(&scene.daemon, &["audit", "verify"]).code(0);
+    assert!(verify(&scene.daemon, before, 0).contains("the chain holds"));
+    let said = verify(&scene.daemon, after, 1);
+    assert!(said.contains(after.as_str()) && said.contains("its tail was cut off or rewritten"), "{said}");
+    // However much is written after the cut.
+    let mut eleonore = scene.open("elefevre").unwrap();
+    eleonore.prove("eleonore@ailleurs.example").unwrap();
+    eleonore.charter().unwrap();
+    eleonore.listing(true).unwrap();
+    let now = ctl(&scene.daemon, &["audit", "verify", "--json"]).code(0).json();
+    assert!(now["length"].as_u64().unwrap() > length(after), "{now}");
+    assert!(verify(&scene.daemon, after, 1).contains("is not part of the chain"));
 }

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use parvis_stand::{Entry, Fault, Person, Proxy, Scene, SceneOptions, SlapdOptions, Walk, run, small};
-use parvis_suites::{LONG, Page, happened, proxied, refusal, show, shown, times};
+use parvis_suites::{LONG, Page, Raw, happened, proxied, refusal, show, shown, times};
 use serde_json::json;
 
 const PASSWORD: &str = "Violet-mandarine-77";
@@ -198,4 +198,80 @@ fn a_network_that_goes_silent_while_the_directory_writes_is_waited_for() -> Resu
 #[test]
 fn a_connection_cut_while_the_directory_writes_is_looked_into() -> Result<()> {
     in_each_mode(Blow::Cut)
+}
+
+/// Two passwords for one person at the same moment, on two connections.
+fn two_at_once(mode: &Mode, browsers: usize) -> Result<()> {
+    let (scene, proxy) = scene(mode)?;
+    let marie = marie();
+    let mut walk = Walk::open(&scene, "mdurand")?;
+    walk.prove("marie@ailleurs.example")?;
+    walk.charter()?;
+    walk.listing(false)?;
+    walk.step("mail", json!({ "forward": "marie@ailleurs.example", "keep_copy": true }), "password")?;
+    let other = if browsers == 2 { Walk::open(&scene, "mdurand")?.session } else { walk.session.clone() };
+    let sessions = [walk.session.clone(), other];
+    let passwords = [PASSWORD, "Trottoir-cerise-41"];
+    let socket = scene.daemon.layout().hook_socket();
+    let mut lines = [Raw::connect(&socket)?, Raw::connect(&socket)?];
+    // Long enough that the second comes while the directory is asked for the first.
+    proxy.fault(Fault::Delay(Duration::from_millis(150)));
+    for ((line, session), password) in lines.iter_mut().zip(&sessions).zip(passwords) {
+        let request = json!({ "session": session, "password": password });
+        line.call("org.parvis.Hook.Password", &request, false)?;
+    }
+    let mut taken = Vec::new();
+    for (line, password) in lines.iter_mut().zip(passwords) {
+        let answer = line.receive()?.context("an answer")?;
+        if answer["parameters"]["step"] == "done" {
+            taken.push(password);
+        } else {
+            assert_eq!(answer["error"], "org.parvis.Hook.Refused", "{answer}");
+            assert_eq!(answer["parameters"]["code"], "unavailable", "{answer}");
+            assert_eq!(answer["parameters"]["then"], "wait", "{answer}");
+        }
+    }
+    proxy.fault(Fault::None);
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    let works = |scene: &Scene| -> Result<Vec<&str>> {
+        let found = passwords.into_iter().map(|password| {
+            let works = scene.slapd.bind_works(&marie.dn, password)?;
+            Ok(Some(password).filter(|_| works))
+        });
+        Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    assert_eq!(works(&scene)?, taken);
+    assert!(!scene.slapd.bind_works(&marie.dn, &marie.provisional_password)?);
+    let entry = entry(&scene)?;
+    never_half(&entry)?;
+    assert!(active(&entry));
+    // Whoever was turned away and tries again is told that it is done, and changes nothing.
+    for (session, password) in sessions.iter().zip(passwords) {
+        let request = json!({ "session": session, "password": password });
+        let (code, done) = scene.daemon.hook("password", &request)?;
+        assert_eq!((code, done["step"].as_str()), (0, Some("done")), "{done}");
+    }
+    assert_eq!(works(&scene)?, taken);
+    let shown = show(&scene.daemon, "mdurand");
+    assert_eq!((times(&shown, "activating"), times(&shown, "activated")), (1, 1), "{shown}");
+    let notices = || {
+        let mails = scene.inbox.messages_to("marie@ailleurs.example");
+        mails.iter().filter(|mail| mail.links().is_empty()).count()
+    };
+    scene.inbox.wait_for("marie@ailleurs.example", |mail| mail.links().is_empty(), LONG)?;
+    // Another person's mail proves that the outbox has gone past hers.
+    Walk::open(&scene, "tpetit")?.prove("theo@ailleurs.example")?;
+    assert_eq!(notices(), 1);
+    Ok(())
+}
+
+#[test]
+fn of_two_passwords_at_once_one_is_taken_and_the_other_is_told_to_wait() -> Result<()> {
+    for mode in &MODES {
+        for browsers in [1, 2] {
+            two_at_once(mode, browsers)
+                .map_err(|error| error.context(format!("{} {} {browsers}", mode.hashes, mode.stated)))?;
+        }
+    }
+    Ok(())
 }

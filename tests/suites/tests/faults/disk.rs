@@ -1,13 +1,14 @@
-//! The disk of the store is full: a small tmpfs of its own, which the test fills. Needs root to mount it.
+//! The disk of the store is full: a small tmpfs of its own, which the test fills. Or it fails, as disks do: nothing that
+//! is synced arrives. Needs root to mount them.
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use parvis_stand::{Scene, SceneOptions, Walk};
+use parvis_stand::{Scene, SceneOptions, Walk, run};
 use parvis_suites::{LONG, admin, refusal, status_now};
 use serde_json::json;
 
@@ -106,6 +107,124 @@ fn a_full_disk_is_said_nothing_acknowledged_is_lost_and_room_brings_everything_b
     assert_eq!((code, state["step"].as_str()), (0, Some(step)), "{state}");
     let verdict = admin(&scene.daemon, "AuditVerify", &json!({}))?;
     assert_eq!(verdict["ok"], true, "{verdict}");
+    scene.daemon.terminate()?;
+    Ok(())
+}
+
+/// A disk that begins to fail when it is told to: a file system in a file of another one, which is shut down under it.
+/// Writing goes on into memory, and syncing says EIO; what was not synced before is lost, as by a power cut.
+struct Failing {
+    work: tempfile::TempDir,
+}
+
+impl Failing {
+    fn new() -> Result<Self> {
+        let disk = Self { work: tempfile::tempdir()? };
+        for (image, size) in [("outer.img", "160M"), ("outer/inner.img", "96M")] {
+            let image = disk.work.path().join(image);
+            let folder = disk.work.path().join(if size == "160M" { "outer" } else { "inner" });
+            std::fs::create_dir(&folder)?;
+            run::expect(&run::program("truncate")?, &["-s".as_ref(), size.as_ref(), image.as_os_str()], b"")?;
+            run::expect(
+                &run::program("mkfs.ext4")?,
+                &["-q".as_ref(), "-F".as_ref(), image.as_os_str()],
+                b"",
+            )?;
+            disk.mount(&image, &folder)?;
+        }
+        Ok(disk)
+    }
+
+    fn inner(&self) -> PathBuf {
+        self.work.path().join("inner")
+    }
+
+    fn mount(&self, image: &Path, folder: &Path) -> Result<()> {
+        let args = ["-o".as_ref(), "loop".as_ref(), image.as_os_str(), folder.as_os_str()];
+        run::expect(&run::program("mount")?, &args, b"").map(drop).context("a loop device takes root")
+    }
+
+    fn fail(&self) -> Result<()> {
+        // EXT4_IOC_SHUTDOWN, without writing its journal.
+        let script = "import fcntl, os, struct, sys\n\
+                      fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))\n";
+        let outer = self.work.path().join("outer");
+        let args = ["-c".as_ref(), script.as_ref(), outer.as_os_str()];
+        run::expect(Path::new("/usr/bin/python3"), &args, b"").map(drop)
+    }
+
+    /// The same disk in another machine: what had arrived on it is there.
+    fn mend(&self) -> Result<()> {
+        for name in ["inner", "outer"] {
+            run::expect(&run::program("umount")?, &[self.work.path().join(name)], b"")?;
+        }
+        self.mount(&self.work.path().join("outer.img"), &self.work.path().join("outer"))?;
+        self.mount(&self.work.path().join("outer/inner.img"), &self.inner())
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        for name in ["inner", "outer"] {
+            let _ = Command::new("umount").arg("-l").arg(self.work.path().join(name)).status();
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_said_and_nothing_acknowledged_is_missing_on_a_healthy_one() -> Result<()> {
+    let disk = Failing::new()?;
+    let mut scene =
+        Scene::start(SceneOptions { store: Some(disk.inner().join("store")), ..SceneOptions::default() })?;
+    status_now(&scene.daemon, "everything works")?;
+    let mut walk = Walk::open(&scene, "mdurand")?;
+    walk.prove("marie@ailleurs.example")?;
+    let other = Walk::open(&scene, "tpetit")?.session;
+    walk.charter()?;
+    let session = walk.session.clone();
+    disk.fail()?;
+    let (code, answer) = walk.call("listing", json!({ "listed": true }))?;
+    assert_eq!((code, refusal(&answer)), (75, "unavailable"), "{answer}");
+    let status = scene.daemon.ctl(&["status"])?;
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    let store = said.lines().find(|line| line.starts_with("store"));
+    let store = store.with_context(|| format!("{status:?}"))?;
+    assert!(store.contains("down") && store.contains("Input/output error"), "{said}");
+    assert_eq!(status.status.code(), Some(1), "{said}");
+    // Whatever is asked: it is not done, and answered at once.
+    for (call, request) in [
+        ("listing", json!({ "session": session, "listed": false })),
+        ("recovery-address", json!({ "session": other, "address": "theo@ailleurs.example" })),
+        ("open", json!({ "login": "dcohen" })),
+    ] {
+        let (code, answer) = scene.daemon.hook(call, &request)?;
+        assert_eq!((code, refusal(&answer)), (75, "unavailable"), "{call}: {answer}");
+    }
+    // Who is active is the directory's to say.
+    let (code, answer) =
+        scene.daemon.hook("check", &json!({ "login": "cbernard", "authenticated": true }))?;
+    assert_eq!(code, 0, "{answer}");
+    scene.daemon.wait_status("store: ", LONG)?;
+    // It stops, so that systemd starts it again; and says why it cannot, for as long as that is so.
+    assert_eq!(scene.daemon.wait_exit(LONG)?.code(), Some(75));
+    assert!(scene.daemon.log_contains("the store is down: stopping"), "{}", scene.daemon.log());
+    assert!(scene.daemon.restart().is_err(), "the disk fails still");
+    assert_eq!(scene.daemon.wait_exit(LONG)?.code(), Some(75), "{}", scene.daemon.log());
+
+    disk.mend()?;
+    scene.daemon.restart()?;
+    // What was acknowledged is there; what was refused may have arrived.
+    let (code, state) = scene.daemon.hook("state", &json!({ "session": session }))?;
+    let step = state["step"].as_str().unwrap_or_default();
+    assert!(code == 0 && ["listing", "mail"].contains(&step), "{state}");
+    let (code, state) = scene.daemon.hook("state", &json!({ "session": other }))?;
+    assert!(code == 0 && state["step"] == "recovery-address", "{state}");
+    let (code, answer) = scene.daemon.hook("listing", &json!({ "session": session, "listed": true }))?;
+    assert_eq!((code, answer["step"].as_str()), (0, Some("mail")), "{answer}");
+    assert!(scene.inbox.messages_to("theo@ailleurs.example").is_empty(), "nothing was done");
+    let verdict = admin(&scene.daemon, "AuditVerify", &json!({}))?;
+    assert_eq!(verdict["ok"], true, "{verdict}");
+    status_now(&scene.daemon, "everything works")?;
     scene.daemon.terminate()?;
     Ok(())
 }

@@ -21,3 +21,5 @@ mod service;
 mod sweep;
 #[cfg(test)]
 mod watch;
+#[cfg(test)]
+mod within;

@@ -1,10 +1,16 @@
 //! The nightly sweep, on short limits: what has ended is put away, what was kept long enough is erased, and the audit
 //! still says that nothing was taken out of it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
+use parvis_stand::run::Running;
 use parvis_stand::{Scene, SceneOptions, run};
-use parvis_suites::{LONG, admin, refusal, show};
+use parvis_suites::{LONG, Page, admin, refusal, show};
 use serde_json::{Value, json};
+
+use crate::within;
 
 fn sweep(scene: &Scene, dry: bool) -> Result<Vec<Value>> {
     let answer = admin(&scene.daemon, "Sweep", &json!({ "dry": dry }))?;
@@ -90,6 +96,20 @@ fn libfaketime() -> Result<String> {
     library.map(str::to_owned).context("the package libfaketime has no library")
 }
 
+/// The daemon of a scene, which is stopped, under a clock that is ahead; and where its log is.
+fn later(scene: &Scene, ahead: &str) -> Result<(Running, PathBuf)> {
+    let layout = scene.daemon.layout();
+    let parvisd = parvis_stand::binaries::binaries(Default::default())?.parvisd;
+    let mut command = run::leashed(&parvisd);
+    command.arg("--config").arg(layout.config_file()).env("CREDENTIALS_DIRECTORY", layout.credentials());
+    // Not by faketime's own program, which would be between us and the daemon.
+    command.env("LD_PRELOAD", libfaketime()?).env("FAKETIME", ahead);
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    let log = layout.path().join("later.log");
+    command.stderr(std::fs::File::create(&log)?);
+    Ok((run::start("parvisd", command)?, log))
+}
+
 #[test]
 fn a_run_that_was_missed_while_the_machine_was_off_is_made_up_for_at_start() -> Result<()> {
     let mut scene = Scene::start(SceneOptions {
@@ -107,16 +127,7 @@ fn a_run_that_was_missed_while_the_machine_was_off_is_made_up_for_at_start() -> 
     assert!(next.as_str().is_some_and(|at| at.contains("T00:00:00")), "{next}");
     scene.daemon.terminate()?;
     // The machine comes back three days later.
-    let layout = scene.daemon.layout();
-    let parvisd = parvis_stand::binaries::binaries(Default::default())?.parvisd;
-    let mut command = run::leashed(&parvisd);
-    command.arg("--config").arg(layout.config_file()).env("CREDENTIALS_DIRECTORY", layout.credentials());
-    // Not by faketime's own program, which would be between us and the daemon.
-    command.env("LD_PRELOAD", libfaketime()?).env("FAKETIME", "+3d");
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-    let log = layout.path().join("later.log");
-    command.stderr(std::fs::File::create(&log)?);
-    let later = run::start("parvisd", command)?;
+    let (later, log) = later(&scene, "+3d")?;
     let text = run::until(LONG, || {
         let text = std::fs::read_to_string(&log)?;
         Ok(text.contains("audit anchor").then_some(text))
@@ -126,5 +137,64 @@ fn a_run_that_was_missed_while_the_machine_was_off_is_made_up_for_at_start() -> 
     let verdict = admin(&scene.daemon, "AuditVerify", &json!({}))?;
     assert_eq!(verdict["ok"], true, "{verdict}");
     assert!(later.terminate(LONG)?.success());
+    Ok(())
+}
+
+/// The counts of attempts that the store of a stopped daemon keeps.
+fn counts(scene: &Scene) -> Result<BTreeSet<Vec<u8>>> {
+    Ok(within::kept(&scene.daemon, b"t", b"u")?.into_iter().map(|(key, _)| key).collect())
+}
+
+#[test]
+fn counts_that_limit_nobody_any_more_are_swept_and_those_that_do_stay_and_limit() -> Result<()> {
+    let mut scene = Scene::start(SceneOptions {
+        config:
+            "[limits]\naccount-sign-in = \"4/1h\"\naddress = \"2/240h\"\n[sweep]\nschedule = \"0 0 * * *\"\n"
+                .to_owned(),
+        ..SceneOptions::default()
+    })?;
+    scene.daemon.wait_log(" swept ", LONG)?;
+    let page = Page::of(&scene.daemon)?;
+    let guess = || -> Result<Value> {
+        let request = json!({ "login": "mdurand", "password": "Kivo-0000-Tepa" });
+        Ok(page.ask("authenticate", &request)?.1)
+    };
+    let give = |login: &str| -> Result<Value> {
+        let opened = page.ask("open", &json!({ "login": login }))?.1;
+        let request = json!({ "session": opened["session"], "address": "partage@boite.example" });
+        Ok(page.ask("recovery-address", &request)?.1)
+    };
+    // An hour's counts are full, and so is one of ten days.
+    for code in
+        ["sign-in-refused", "sign-in-refused", "sign-in-refused", "sign-in-refused", "too-many-attempts"]
+    {
+        assert_eq!(refusal(&guess()?), code);
+    }
+    for (login, step) in [("tpetit", "recovery-link"), ("dcohen", "recovery-link")] {
+        assert_eq!(give(login)?["step"], step);
+    }
+    assert_eq!(refusal(&give("lnguyen")?), "too-many-attempts");
+    scene.daemon.terminate()?;
+    let before = counts(&scene)?;
+    assert!(before.len() >= 3, "by login and by entry, and by address: {}", before.len());
+    // While all of them limit, a sweep takes none.
+    scene.daemon.restart()?;
+    admin(&scene.daemon, "Sweep", &json!({ "dry": false }))?;
+    scene.daemon.terminate()?;
+    assert_eq!(counts(&scene)?, before);
+
+    let (running, log) = later(&scene, "+2d")?;
+    let said = run::until(LONG, || Ok(std::fs::read_to_string(&log)?.contains(" swept ").then_some(())))?;
+    said.with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
+    assert!(running.terminate(LONG)?.success());
+    let after = counts(&scene)?;
+    assert!(after.len() == 1 && after.is_subset(&before), "{} of {}", after.len(), before.len());
+    // It limits still, and what was swept does not.
+    let (running, log) = later(&scene, "+2d")?;
+    let ready = run::until(LONG, || Ok(std::fs::read_to_string(&log)?.contains(" ready ").then_some(())))?;
+    ready.with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
+    assert_eq!(refusal(&give("lnguyen")?), "too-many-attempts");
+    assert_eq!(refusal(&guess()?), "sign-in-refused");
+    assert!(running.terminate(LONG)?.success());
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use parvis_stand::slapd::PEOPLE;
 use parvis_stand::{Person, Scene, SceneOptions, Slapd, run, small};
-use parvis_suites::{LONG, happened, show, shown, times};
+use parvis_suites::{LONG, happened, show, shown, status_now, times};
 use serde_json::json;
+
+use crate::within;
 
 pub const INVITING: &str = r#"
 [[populations]]
@@ -185,5 +187,52 @@ fn an_active_person_whom_a_restored_directory_has_as_provisional_is_reported_and
     scene.inbox.wait_for("sentinel-two@perso.example", |_| true, LONG)?;
     assert_eq!(times(&show(&scene.daemon, &marie_uuid), "drift"), 1);
     assert_eq!(show(&scene.daemon, &marie_uuid)["person"]["round"], 1);
+    Ok(())
+}
+
+/// Where the daemon keeps its place in the directory's history.
+const COOKIE: &[u8] = b"mcookie";
+
+#[test]
+fn a_place_in_the_history_that_is_garbled_or_unknown_begins_anew_and_mails_nobody_twice() -> Result<()> {
+    let mut scene = inviting()?;
+    scene.inbox.wait_for("marie.durand@laposte.example", |_| true, LONG)?;
+    nobody_twice(&scene, "the-first")?;
+    let places: [&[u8]; 8] = [
+        b"\x00\xff garbled \x80",
+        b"",
+        b"rid=000,csn=",
+        b"rid=000,csn=yesterday#000000#000#000000",
+        b"csn=20260101000000.000000Z#000000#000#000000,rid=",
+        // Of a server that is not there, of the past, of the future.
+        b"rid=000,csn=20260101000000.000000Z#000000#0aa#000000",
+        b"rid=000,csn=20010101000000.000000Z#000000#000#000000",
+        b"rid=000,csn=20990101000000.000000Z#000000#000#000000",
+    ];
+    for (number, place) in places.into_iter().enumerate() {
+        let leaver = hire(&scene.slapd, &format!("leaver-{number}"))?;
+        scene.inbox.wait_for(&format!("leaver-{number}@perso.example"), |_| true, LONG)?;
+        let gone = uuid(&scene.slapd, &leaver.dn)?;
+        scene.daemon.terminate()?;
+        let before = within::value(&scene.daemon, COOKIE)?;
+        within::put(&scene.daemon, COOKIE, place)?;
+        // What was missed while the place was lost.
+        scene.slapd.delete(&leaver.dn)?;
+        hire(&scene.slapd, &format!("missed-{number}"))?;
+        scene.daemon.restart()?;
+        let named = || format!("{}\n{}", String::from_utf8_lossy(place), scene.daemon.log());
+        scene
+            .inbox
+            .wait_for(&format!("missed-{number}@perso.example"), |_| true, LONG)
+            .with_context(named)?;
+        let shown = shown(&scene.daemon, &gone, |shown| shown["person"]["state"] == "closed-gone");
+        shown.with_context(named)?;
+        nobody_twice(&scene, &format!("sentinel-{number}")).with_context(named)?;
+        status_now(&scene.daemon, "everything works").with_context(named)?;
+        scene.daemon.terminate()?;
+        let after = within::value(&scene.daemon, COOKIE)?;
+        assert!(after > before && after.starts_with(b"rid="), "{:?}", String::from_utf8_lossy(&after));
+        scene.daemon.restart()?;
+    }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Connections that are too many, too long, too slow or silent: each costs its own, and others are served in time.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use parvis_stand::{Scene, SceneOptions, Walk};
 use parvis_suites::{LONG, Page, Raw, refusal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::unharmed;
 
@@ -51,6 +54,106 @@ fn a_thousand_silent_connections_of_one_user_keep_nobody_else_out() -> Result<()
     drop(all);
     let back = parvis_stand::run::until(LONG, || Ok((page.ask("check", &request)?.0 == 0).then_some(())))?;
     assert!(back.is_some(), "its places were not given back");
+    unharmed(&scene, &session, "recovery-address")
+}
+
+/// Connects so often, asks what the socket speaks and prints each answer; then holds the connections until its input ends.
+const STRANGER: &str = r#"
+import socket, sys
+path, count, first = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "first"
+def connect():
+    one = socket.socket(socket.AF_UNIX)
+    one.settimeout(60)
+    one.connect(path)
+    return one
+def ask(one):
+    try:
+        one.sendall(b'{"method":"org.varlink.service.GetInfo","parameters":{}}\0')
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    answer = b""
+    while not answer.endswith(b"\0"):
+        piece = one.recv(65536)
+        if not piece:
+            break
+        answer += piece
+    print(answer.rstrip(b"\0").decode() or "null", flush=True)
+held = []
+for _ in range(count):
+    held.append(connect())
+    if not first:
+        ask(held[-1])
+if first:
+    for one in held:
+        ask(one)
+sys.stdin.read()
+"#;
+
+/// A user's connections, held until this is dropped, and what each was told. `first`: all connect before any asks.
+struct Held {
+    child: std::process::Child,
+    told: Vec<Value>,
+}
+
+impl Held {
+    fn by(user: u32, socket: &Path, count: usize, first: bool) -> Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups", "--"]);
+        command.args(["/usr/bin/python3", "-c", STRANGER]).arg(socket).arg(count.to_string());
+        command.arg(if first { "first" } else { "one by one" });
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().context("its output")?;
+        let lines = BufReader::new(out).lines().take(count);
+        let told = lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect::<Result<Vec<_>>>()?;
+        assert_eq!(told.len(), count, "{told:?}");
+        Ok(Self { child, told })
+    }
+
+    fn served(&self) -> usize {
+        self.told.iter().filter(|answer| answer["parameters"]["product"] == "parvisd").count()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_user_without_a_role_holds_eight_connections_and_others_are_served_meanwhile() -> Result<()> {
+    const STRANGERS: [u32; 2] = [12_345, 12_346];
+    let scene = Scene::start(SceneOptions {
+        config: format!("[gate]\nsso = [\"0\", \"{NOBODY}\"]\n"),
+        ..SceneOptions::default()
+    })?;
+    let page = Page::for_everybody(&scene.daemon)?;
+    let socket = scene.daemon.layout().hook_socket();
+    let session = Walk::open(&scene, "mdurand")?.session;
+    let asks = |user: u32| page.ask_as(user, "check", &json!({ "login": "cbernard", "authenticated": true }));
+    let held = Held::by(STRANGERS[0], &socket, 12, false)?;
+    assert_eq!(held.served(), 8, "{:?}", held.told);
+    for answer in held.told.iter().skip(8) {
+        assert_eq!(answer["error"], "org.parvis.Hook.Refused", "{answer}");
+        assert_eq!(answer["parameters"]["code"], "unavailable", "{answer}");
+    }
+    let (code, answer) = asks(STRANGERS[0])?;
+    assert_eq!((code, refusal(&answer)), (75, "unavailable"), "{answer}");
+    served(&page, NOBODY)?;
+    served(&page, 0)?;
+    // Another stranger has places of their own, and whoever has a role is not counted so.
+    let (code, answer) = asks(STRANGERS[1])?;
+    assert_eq!((code, refusal(&answer)), (77, "not-permitted"), "{answer}");
+    assert_eq!(Held::by(NOBODY, &socket, 12, false)?.served(), 12);
+    drop(held);
+    let back = parvis_stand::run::until(LONG, || Ok((asks(STRANGERS[0])?.0 == 77).then_some(())))?;
+    assert!(back.is_some(), "their places were not given back");
+    // All at once, before anything is known of the user: no more than eight.
+    let crowd = Held::by(23_456, &socket, 60, true)?;
+    assert!(crowd.served() <= 8, "{}", crowd.served());
+    served(&page, NOBODY)?;
+    drop(crowd);
     unharmed(&scene, &session, "recovery-address")
 }
 

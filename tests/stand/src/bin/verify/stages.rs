@@ -24,7 +24,7 @@ pub fn plan(full: bool) -> Result<Vec<Stage>> {
     std::fs::create_dir_all(&logs)?;
     let mut plan = before(&logs);
     plan.extend(suites(&logs, &metadata, full)?);
-    plan.extend(after(&logs));
+    plan.extend(after(&logs, full));
     Ok(plan)
 }
 
@@ -66,9 +66,15 @@ fn suites(logs: &Path, metadata: &Value, full: bool) -> Result<Vec<Stage>> {
 }
 
 /// What needs the programs.
-fn after(logs: &Path) -> Vec<Stage> {
+fn after(logs: &Path, full: bool) -> Vec<Stage> {
     let demo = cargo_with(&["run", "--quiet", "--package", "parvis-stand", "--bin", "demo", "--", "--auto"]);
+    let bench = ["run", "--quiet", "--package", "parvis-suites", "--bin", "bench"];
+    let (bench, what) = match full {
+        true => ([&bench[..], &["--release", "--", "--full"]].concat(), "every limit of speed, judged"),
+        false => ([&bench[..], &["--", "--smoke"]].concat(), "the benchmark works; nothing is judged"),
+    };
     vec![
+        Stage::command(logs, "bench", what, cargo_with(&bench)),
         Stage::command(logs, "demo", "from the letter to the account, unattended", demo),
         Stage::new(logs, "units", "systemd finds nothing to say about the units", units::verify),
         Stage::new(logs, "man", "a page for each program, with all its options", pages::verify),
