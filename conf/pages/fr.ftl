@@ -13,6 +13,7 @@ until-moment = jusqu’au { $day ->
    *[other] { $day }
  } { $month } { $year } à { $hour } h { $minute }
 problem = À corriger
+problem-else = Un problème est survenu
 help = Besoin d’aide ?
 help-page = Aide en ligne
 closing = Vous êtes encore là ? Par sécurité, cette page va se fermer dans une minute et effacer ce qui n’est pas envoyé.
@@ -123,6 +124,9 @@ rules-all-met = Toutes les règles vérifiées ici sont respectées.
 rules-some-unmet = À respecter encore :
 activate = Activer mon compte
 answers = Vos réponses
+other-recovery = Changer d’adresse de secours
+other-recovery-more = Elle est actuellement { $address }. Pour en donner une autre, il faut revenir au début : un nouveau lien y sera envoyé.
+other-recovery-go = Revenir au début
 directory = Annuaire public
 directory-listed = Vous y apparaissez
 directory-hidden = Vous n’y apparaissez pas

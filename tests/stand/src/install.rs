@@ -48,8 +48,6 @@ pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk tha
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
-/// What it takes to see the pages in a browser.
-pub const BROWSER: &[Package] = &[CHROMIUM, CHROMIUM_DRIVER, NGINX];
 /// What all suites need.
 pub const EVERYTHING: &[Package] = &[
     SLAPD,

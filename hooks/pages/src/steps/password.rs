@@ -29,6 +29,7 @@ struct Page<'a> {
     password: &'a PasswordView,
     identity: String,
     answers: Vec<(String, String, &'static str)>,
+    recovery: Option<&'a str>,
 }
 
 /// The page, with the answers that can still be changed.
@@ -42,6 +43,7 @@ pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
         password,
         identity: password.identity.join(" "),
         answers: answers(&chrome, drawing),
+        recovery: view.mail.as_ref().and_then(|mail| mail.offered.as_deref()),
         chrome,
     };
     show::page(drawing.visit, status, &page)
