@@ -3,6 +3,7 @@
 //! It goes on after a failure, so that one run tells all, and its exit code is the verdict. What a stage does is in
 //! `stages.rs`; this file must not know.
 
+mod demo;
 mod pages;
 mod stage;
 mod stages;

@@ -11,7 +11,7 @@ use parvis_stand::run::program;
 use serde_json::Value;
 
 use crate::stage::{Stage, logged};
-use crate::{pages, units};
+use crate::{demo, pages, units};
 
 /// The cargo-deny that the configuration was written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -67,7 +67,7 @@ fn suites(logs: &Path, metadata: &Value, full: bool) -> Result<Vec<Stage>> {
 
 /// What needs the programs.
 fn after(logs: &Path, full: bool) -> Vec<Stage> {
-    let demo = cargo_with(&["run", "--quiet", "--package", "parvis-stand", "--bin", "demo", "--", "--auto"]);
+    let auto = cargo_with(&["run", "--quiet", "--package", "parvis-stand", "--bin", "demo", "--", "--auto"]);
     let bench = ["run", "--quiet", "--package", "parvis-suites", "--bin", "bench"];
     let (bench, what) = match full {
         true => ([&bench[..], &["--release", "--", "--full"]].concat(), "every limit of speed, judged"),
@@ -75,7 +75,13 @@ fn after(logs: &Path, full: bool) -> Vec<Stage> {
     };
     vec![
         Stage::command(logs, "bench", what, cargo_with(&bench)),
-        Stage::command(logs, "demo", "from the letter to the account, unattended", demo),
+        Stage::command(logs, "demo", "from the letter to the account, unattended", auto),
+        Stage::new(
+            logs,
+            "demo-pages",
+            "the same in a browser: the address that is printed works",
+            demo::in_a_browser,
+        ),
         Stage::new(logs, "units", "systemd finds nothing to say about the units", units::verify),
         Stage::new(logs, "man", "a page for each program, with all its options", pages::verify),
     ]
