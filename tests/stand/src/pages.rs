@@ -164,9 +164,10 @@ fn nginx(place: &Place, port: u16, tls: u16) -> Result<Running> {
     let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {};\n", in_place(kind)))
         .concat();
+    // One process, which dies with its leash: a killed master would leave its workers behind.
     let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
     let whole = format!(
-        "{user} daemon off; worker_processes 1; pid {}; error_log {} crit;\n\
+        "{user} daemon off; master_process off; pid {}; error_log {} crit;\n\
          events {{ worker_connections 4096; }}\nhttp {{\n{temp}{site}\n}}\n",
         in_place("nginx.pid"),
         in_place("nginx.error.log"),
