@@ -7,6 +7,7 @@ mod hostile;
 mod keyboard;
 mod kiosk;
 mod links;
+mod localhost;
 mod service;
 mod stories;
 mod support;
