@@ -31,9 +31,8 @@ pub enum AddressFault {
 
 impl Address {
     /// Reads an address (RFC 5321 mailbox, RFC 6531 where it is international). A display name, a domain without a
-    /// dot, a domain literal a name
-    /// that begins with `-` (an option to some mail programs) and a quoted name (which not every mail program on the way
-    /// can be given) are refused.
+    /// dot, a domain literal, a name that begins with `-` (an option to some mail programs) and a quoted name (which not
+    /// every mail program on the way can be given) are refused.
     pub fn parse(text: &str) -> Result<Self, AddressFault> {
         let text = text.trim_matches([' ', '\t', '\u{a0}', '\u{202f}']);
         if text.is_empty() {

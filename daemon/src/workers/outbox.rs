@@ -112,7 +112,7 @@ async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration
         return Ok(left);
     }
     let (now, mail) = (clock::now(), &outbox.engine.settings().mail);
-    let (_, look_again) = outbox.turns.put_off();
+    let look_again = outbox.turns.look_again();
     // The end of a turn calls again.
     let free = places.available_permits();
     if free == 0 {

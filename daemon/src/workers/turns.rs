@@ -58,12 +58,12 @@ impl Turns {
         state.under_way.contains(key) || state.put_off(key)
     }
 
-    /// How many mails are left alone, and when the first of them is to be looked at again.
-    pub fn put_off(&self) -> (usize, Option<Duration>) {
+    /// When the first of the mails that are left alone is to be looked at again.
+    pub fn look_again(&self) -> Option<Duration> {
         let now = Instant::now();
         let state = self.state();
         let waits = state.put_off.values().map(|put_off| put_off.until.saturating_duration_since(now));
-        (state.put_off.len(), waits.filter(|wait| !wait.is_zero()).min())
+        waits.filter(|wait| !wait.is_zero()).min()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,6 +105,11 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
+    /// How many mails are left alone, and when the first of them is to be looked at again.
+    fn put_off(turns: &Turns) -> (usize, Option<Duration>) {
+        (turns.state().put_off.len(), turns.look_again())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_mail_has_one_turn_at_a_time() {
         let turns = Arc::new(Turns::default());
@@ -112,7 +117,7 @@ mod tests {
         assert!(turns.begin(b"one").is_none() && turns.begin(b"other").is_some());
         drop(turn);
         assert!(turns.begin(b"one").is_some());
-        assert_eq!(turns.put_off(), (0, None));
+        assert_eq!(put_off(&turns), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -120,13 +125,13 @@ mod tests {
         let turns = Arc::new(Turns::default());
         for seconds in [1, 2, 4, 8] {
             turns.begin(b"one").unwrap().put_off();
-            assert_eq!(turns.put_off(), (1, Some(Duration::from_secs(seconds))));
+            assert_eq!(put_off(&turns), (1, Some(Duration::from_secs(seconds))));
             assert!(turns.begin(b"one").is_none());
             tokio::time::advance(Duration::from_secs(seconds)).await;
         }
-        assert_eq!(turns.put_off(), (1, None));
+        assert_eq!(put_off(&turns), (1, None));
         drop(turns.begin(b"one").unwrap());
-        assert_eq!(turns.put_off(), (0, None));
+        assert_eq!(put_off(&turns), (0, None));
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,6 +43,11 @@ impl Fields {
         self.get(name) == Some("yes")
     }
 
+    /// Reads a query; what is none has no fields.
+    pub fn of_query(query: Option<String>) -> Self {
+        Self::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default()
+    }
+
     /// Reads a query or a body.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut fields: Vec<(String, String)> = Vec::new();

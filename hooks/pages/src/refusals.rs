@@ -267,9 +267,9 @@ const fn title(code: RefusalCode) -> &'static str {
 #[template(path = "refused.html")]
 struct RefusedAddress<'a> {
     chrome: Chrome<'a>,
-    message: &'a str,
     action: &'static str,
     field: &'static str,
+    label: &'static str,
     forward: bool,
     typed: &'a str,
 }
@@ -286,14 +286,15 @@ pub fn address_refused(
         return None;
     }
     let forward = refusal.field.as_deref() == Some("forward");
-    let (field, action) = if forward { ("forward", "/mail") } else { ("address", "/address") };
+    let (field, label, action) =
+        if forward { ("forward", "forward-address", "/mail") } else { ("address", "address", "/address") };
     let message = sent.map_or(&refusal.message, |(problem, _)| &problem.message);
     let typed = sent.map(|(_, fields)| fields.text(field)).unwrap_or_default();
     let title = house.words.say(visit.tongue, "address-refused-title", &[]);
     let problem = Problem { field, message: message.clone() };
     let mut chrome = Chrome::new(house, visit, title, "/step").with(Some(problem));
     chrome.closes = true;
-    let page = RefusedAddress { chrome, message, action, field, forward, typed };
+    let page = RefusedAddress { chrome, action, field, label, forward, typed };
     let status = if sent.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Some(show::page(visit, status, &page))
 }

@@ -52,7 +52,7 @@ pub async fn language(
     Path(tag): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let query = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let query = Fields::of_query(query);
     let ours = |path: &&str| {
         path.starts_with('/')
             && !path.starts_with("//")

@@ -8,9 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use parvis_protocol::hook::{Call, Look, LookAnswer, Purpose, Redeem, Step, Usable};
 use parvis_protocol::{Secret, limits};
-use sha2::{Digest, Sha256};
 
-use crate::assets::hex;
+use crate::assets::mark;
 use crate::cookie;
 use crate::fields::{Fields, NoForm};
 use crate::house::House;
@@ -66,7 +65,8 @@ fn draw(house: &House, visit: &Visit, link: &Secret, answer: &LookAnswer) -> Res
     };
     let title = house.words.say(visit.tongue, name, &[]);
     let chrome = Chrome::new(house, visit, title, "/link");
-    let page = Page { chrome, message: &answer.message, mark: mark(link) };
+    // Which link the form is for, without the link: another tab may have opened another one.
+    let page = Page { chrome, message: &answer.message, mark: mark(link.expose()) };
     show::page(visit, StatusCode::OK, &page)
 }
 
@@ -83,11 +83,6 @@ fn unusable(house: &House, visit: &Visit, answer: &LookAnswer) -> Response {
     notice.signing_in(None).draw(status)
 }
 
-/// Which link a form is for, without the link: another tab may have opened another one.
-fn mark(link: &Secret) -> String {
-    hex(&Sha256::digest(link.expose())).get(..16).unwrap_or_default().to_owned()
-}
-
 /// POST /link: the press on the button.
 pub async fn redeem(
     State(house): State<Arc<House>>,
@@ -101,7 +96,7 @@ pub async fn redeem(
     if !visit.sent(&fields) {
         return refusals::foreign_form(&house, &visit);
     }
-    let Some(link) = visit.link.clone().filter(|link| mark(link) == fields.text("link")) else {
+    let Some(link) = visit.link.clone().filter(|link| mark(link.expose()) == fields.text("link")) else {
         return show::go(&house, "/link");
     };
     let session = visit.session.clone();

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use parvis_protocol::hook::{Call, Listing};
+use parvis_protocol::hook::{Call, Listing, Step};
 
 use super::{Drawing, Sheet, again, submit};
 use crate::fields::{Fields, NoForm};
@@ -25,13 +25,7 @@ struct Page<'a> {
 /// The page; from a later step, to change the answer.
 pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
     let given = drawing.view.listing.as_ref().and_then(|listing| listing.listed);
-    let mut chrome = drawing.chrome("/step");
-    let mut lead = drawing.view.lead.clone();
-    if drawing.answer.step != parvis_protocol::hook::Step::Listing {
-        chrome.title = chrome.say("listing-title");
-        chrome.here = "/step/listing";
-        lead = chrome.say("change-lead");
-    }
+    let (chrome, lead) = drawing.of_answer(Step::Listing, "listing-title", "/step/listing");
     let listed = if drawing.problem.is_some() { chosen(drawing.fields) } else { given };
     show::page(drawing.visit, status, &Page { chrome, lead, listed })
 }

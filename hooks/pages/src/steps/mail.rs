@@ -30,13 +30,7 @@ struct Page<'a> {
 /// The page; from a later step, to change the answer.
 pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
     let Some(mail) = &drawing.view.mail else { return show::go(drawing.house, "/step") };
-    let mut chrome = drawing.chrome("/step");
-    let mut lead = drawing.view.lead.clone();
-    if drawing.answer.step != Step::Mail {
-        chrome.title = chrome.say("mail-title");
-        chrome.here = "/step/mail";
-        lead = chrome.say("change-lead");
-    }
+    let (chrome, lead) = drawing.of_answer(Step::Mail, "mail-title", "/step/mail");
     let sent = drawing.problem.is_some();
     let address = mail.forward.as_deref().or(mail.offered.as_deref());
     let page = Page {

@@ -232,6 +232,18 @@ impl Drawing<'_> {
         Chrome::of(self.house, self.visit, self.answer, self.view, here).with(self.problem.clone())
     }
 
+    /// What surrounds the page of an answer, and its lead: at its own step the daemon's, from a later one ours.
+    fn of_answer(&self, own: Step, title: &str, here: &'static str) -> (Chrome<'_>, String) {
+        let mut chrome = self.chrome("/step");
+        if self.answer.step == own {
+            return (chrome, self.view.lead.clone());
+        }
+        chrome.title = chrome.say(title);
+        chrome.here = here;
+        let lead = chrome.say("change-lead");
+        (chrome, lead)
+    }
+
     /// What was typed into a field, else this.
     pub fn typed(&self, name: &str, otherwise: Option<&str>) -> String {
         self.fields.get(name).or(otherwise).unwrap_or_default().to_owned()

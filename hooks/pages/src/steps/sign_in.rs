@@ -40,7 +40,7 @@ pub async fn show(State(house): State<Arc<House>>, visit: Visit, RawQuery(query)
     if !house.settings.sign_in {
         return refusals::elsewhere(&house, &visit);
     }
-    let query = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let query = Fields::of_query(query);
     draw(&house, &visit, StatusCode::OK, None, None, "", return_to(&query))
 }
 

@@ -8,10 +8,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use parvis_protocol::hook::{Call, Delivery, Forwarding, Sent, Step, StepAnswer};
-use sha2::{Digest, Sha256};
 
 use super::{Drawing, Sheet, submit};
-use crate::assets::hex;
+use crate::assets::mark;
 use crate::daemon::Trouble;
 use crate::fields::{Fields, NoForm};
 use crate::house::House;
@@ -69,14 +68,13 @@ pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
 fn stamp(answer: &StepAnswer) -> String {
     let sent = answer.view.as_ref().and_then(|view| view.sent.as_ref());
     let sent = sent.map(|sent| (sent.address.as_str(), sent.delivery.as_str(), sent.deadline.at.as_str()));
-    let shown = format!("{}\0{sent:?}", answer.step.as_str());
-    hex(&Sha256::digest(shown)).get(..16).unwrap_or_default().to_owned()
+    mark(format!("{}\0{sent:?}", answer.step.as_str()))
 }
 
 /// GET /changed?seen=…: 205 where the page is to be loaded anew, 204 where nothing changed for a while, 503 where too
 /// many wait already.
 pub async fn changed(State(house): State<Arc<House>>, visit: Visit, RawQuery(query): RawQuery) -> Response {
-    let query = Fields::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let query = Fields::of_query(query);
     let Some(session) = &visit.session else { return show::plain(StatusCode::RESET_CONTENT) };
     let changes = async {
         let Some(mut following) = house.daemon.follow(&visit.of_session(session)).await? else {
