@@ -107,7 +107,8 @@ mod tests {
 
     /// How many mails are left alone, and when the first of them is to be looked at again.
     fn put_off(turns: &Turns) -> (usize, Option<Duration>) {
-        (turns.state().put_off.len(), turns.look_again())
+        let count = turns.state().put_off.len();
+        (count, turns.look_again())
     }
 
     #[tokio::test(start_paused = true)]
