@@ -151,6 +151,8 @@ pub struct Mail {
     pub username: Option<String>,
     pub password_credential: String,
     pub from: String,
+    pub bounces: Option<String>,
+    pub bounce_delimiter: String,
     pub connections: usize,
     pub timeout: String,
     pub overrides: Option<PathBuf>,

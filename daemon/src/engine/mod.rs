@@ -11,6 +11,7 @@ pub mod limits;
 mod memo;
 pub mod outbox;
 mod people;
+pub mod returned;
 mod tanks;
 #[cfg(test)]
 mod tests;
