@@ -221,6 +221,8 @@ pub struct Limits {
     pub account_password: String,
     pub account_requests: String,
     pub address: String,
+    pub domain: String,
+    pub campus: String,
     pub client: String,
     pub exempt_networks: Vec<String>,
 }

@@ -90,6 +90,8 @@ pub struct Rates {
     pub password: Rate,
     pub requests: Rate,
     pub address: Rate,
+    pub domain: Rate,
+    pub campus: Rate,
     pub client: Rate,
     pub exempt: Vec<Network>,
 }

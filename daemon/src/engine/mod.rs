@@ -6,6 +6,7 @@
 
 mod activation;
 mod doubt;
+pub mod fuse;
 pub mod keys;
 pub mod limits;
 mod memo;
@@ -52,6 +53,8 @@ pub struct Engine {
     memo: Memo,
     /// Rung when a mail was put into the outbox.
     pub mail: Notify,
+    /// What was seen of the last mails.
+    pub fuse: fuse::Fuse,
 }
 
 /// Why nothing was done.
@@ -121,6 +124,7 @@ impl Engine {
             tanks: Tanks::default(),
             memo: Memo::default(),
             mail: Notify::new(),
+            fuse: fuse::Fuse::default(),
         }
     }
 

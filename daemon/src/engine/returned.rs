@@ -36,8 +36,11 @@ enum About {
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It was written down, or was known already.
-    Yes,
+    /// It is ours; whether it says anything that was not known.
+    Yes {
+        /// It changed what is known of the mail.
+        news: bool,
+    },
     /// Nobody is known here any more to whom it would matter.
     Nobody,
 }
@@ -81,11 +84,12 @@ pub async fn report(engine: &Engine, named: Named, report: Report) -> Result<Tak
                 None => return Ok(Taken::Nobody),
             }
         }
-        About::Notice if reported(&dossier) => return Ok(Taken::Yes),
+        About::Notice if reported(&dossier) => return Ok(Taken::Yes { news: false }),
         About::Notice => None,
     };
     match engine.act(Ask::new(named.person, Actor::Mail, Event::Reported(link, report))).await {
-        Ok(_) | Err(Failure::Refused(_)) => Ok(Taken::Yes),
+        Ok(acted) => Ok(Taken::Yes { news: acted.dossier().next > dossier.next }),
+        Err(Failure::Refused(_)) => Ok(Taken::Yes { news: false }),
         Err(failure) => Err(failure),
     }
 }

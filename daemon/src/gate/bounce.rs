@@ -34,8 +34,17 @@ pub async fn bounce(desk: &Desk, call: &Bounce) -> Result<BounceAnswer, Trouble>
         event::Report::Failed(why) => format!("could not be delivered: {why}"),
         event::Report::Delayed(why) => format!("is delayed: {why}"),
     };
+    let failed = match &told {
+        event::Report::Failed(why) => Some(why.clone()),
+        event::Report::Delayed(_) => None,
+    };
     match returned::report(engine, named, told).await {
-        Ok(Taken::Yes) => tracing::info!(%person, "a mail {what}"),
+        Ok(Taken::Yes { news }) => {
+            tracing::info!(%person, "a mail {what}");
+            if let Some(why) = failed.filter(|_| news) {
+                crate::workers::refused(engine, &desk.gate.board, &why);
+            }
+        }
         Ok(Taken::Nobody) => {
             tracing::info!(%person, "a mail of somebody who is no longer waiting for it {what}")
         }

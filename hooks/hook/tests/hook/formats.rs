@@ -113,7 +113,8 @@ fn a_fault_stops_the_person_in_every_format() {
 #[test]
 fn a_mail_system_keeps_what_could_not_be_taken() {
     let taken = Daemon::answering(&json!({ "taken": false }));
-    let pipe = |socket: &std::path::Path| run(socket, &["bounce", "--as", "pipe"], b"To: a@b.example\r\n\r\n");
+    let pipe =
+        |socket: &std::path::Path| run(socket, &["bounce", "--as", "pipe"], b"To: a@b.example\r\n\r\n");
     let silent = |ended: &Ended| ended.output.is_empty();
     let ended = pipe(&taken.socket());
     assert!(ended.code == 0 && silent(&ended));
