@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod run;
 pub mod scene;
 pub mod slapd;
+pub mod sso;
 
 pub use browser::{Browser, BrowserOptions};
 pub use campus::{Person, Population, State, campus, small};
