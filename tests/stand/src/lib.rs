@@ -10,6 +10,7 @@ pub mod browser;
 pub mod campus;
 pub mod certs;
 pub mod daemon;
+pub mod djangocas;
 pub mod inbox;
 pub mod install;
 pub mod ldif;
