@@ -11,6 +11,7 @@ pub mod campus;
 pub mod certs;
 pub mod daemon;
 pub mod djangocas;
+pub mod groovy;
 pub mod inbox;
 pub mod install;
 pub mod ldif;
