@@ -37,7 +37,7 @@ fn from_the_application_through_activation_into_the_application() -> Result<()> 
     let over = scene.daemon.layout().path().join("conf.d/60-return.toml");
     std::fs::write(over, format!("[pages]\nreturn-to = [{:?}]\n", cas.url()))?;
     scene.daemon.hangup()?;
-    scene.daemon.wait_log("reloaded", Duration::from_secs(20))?;
+    scene.daemon.wait_log("was reloaded", Duration::from_secs(20))?;
     let browser = Browser::start(&pages, &BrowserOptions::default())?;
     browser.goto(&cas.app_url())?;
     picture(&browser, "sign-in-fr")?;
@@ -72,7 +72,7 @@ fn the_page_of_who_cannot_pass_has_words_in_both_languages() -> Result<()> {
     let sso = Sso::start(&scene, SsoOptions::default())?;
     let cas = DjangoCas::start(&scene, &by_url(&sso))?;
     scene.daemon.terminate()?;
-    for (language, words) in [("fr", "contactez l’assistance"), ("en", "contact the help desk")] {
+    for (language, words) in [("fr", "Réessayez dans quelques minutes"), ("en", "try again in a few minutes")] {
         let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
         let browser = Browser::start(&pages, &options)?;
         browser.goto(&cas.app_url())?;

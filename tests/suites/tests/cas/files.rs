@@ -42,7 +42,8 @@ fn the_shipped_properties_are_the_defaults_of_the_script() -> Result<()> {
     let (file, script) = (shipped("parvis.properties")?, shipped("parvis.groovy")?);
     let known = script.split("DEFAULTS = [").nth(1).and_then(|rest| rest.split("    final Map").next());
     let known = known.context("the defaults")?.replace([' ', '\n'], "");
-    for line in file.lines().filter(|line| line.contains(" = ")) {
+    let set = |line: &&str| line.contains(" = ");
+    for line in file.lines().filter(set) {
         let (key, value) = line.trim_start_matches("# ").split_once(" = ").context("a key")?;
         assert!(known.contains(&format!("'{key}':")), "{key}");
         if !line.starts_with('#') {
@@ -50,7 +51,7 @@ fn the_shipped_properties_are_the_defaults_of_the_script() -> Result<()> {
         }
     }
     let keys = known.matches("':").count();
-    let said = file.lines().filter(|line| line.contains(" = ")).count();
+    let said = file.lines().filter(set).count();
     assert_eq!(keys, said, "every key is in the shipped file");
     Ok(())
 }

@@ -159,7 +159,7 @@ fn a_provisional_person_gets_no_ticket_before_activation_and_one_after() -> Resu
     let over = scene.daemon.layout().path().join("conf.d/60-return.toml");
     std::fs::write(over, format!("[pages]\nreturn-to = [{:?}]\n", cas.url()))?;
     scene.daemon.hangup()?;
-    scene.daemon.wait_log("reloaded", Duration::from_secs(20))?;
+    scene.daemon.wait_log("was reloaded", Duration::from_secs(20))?;
     let mut marie = Visitor::new("fr");
     let sent = marie.get(&cas.app_url())?;
     assert_eq!((sent.status, sent.location.as_deref()), (302, Some(sign_in_url(&cas).as_str())));

@@ -68,7 +68,7 @@ fn only_true_is_a_yes() -> Result<()> {
         "{\"parameters\":{\"Allow\":true}}\0",
         "{\"parameters\":{\"allow\":true,\"ok\":false}}\0",
         "{\"allow\":true}\0",
-        "{\"error\":\"org.parvis.Hook.Refused\",\"parameters\":{\"allow\":true,\"code\":\"x\",\"message\":\"Des mots.\"}}\0",
+        "{\"error\":\"org.parvis.Hook.Refused\",\"parameters\":{\"allow\":true,\"code\":\"x\",\"message\":\"Des mots pour vous.\"}}\0",
     ] {
         let (_place, socket, _) = recorder(reply)?;
         script.configure(&[("socket", &socket.display().to_string())])?;
@@ -150,8 +150,8 @@ fn strange_hooks_and_nothing_secret_where_others_can_see_it() -> Result<()> {
         Ok(path.display().to_string())
     };
     for (name, text) in [
-        ("hangs", "exec sleep 600"),
-        ("hangs-with-a-child", "sleep 600 & wait"),
+        ("hangs", "exec sleep 60"),
+        ("hangs-with-a-child", "sleep 60 & wait"),
         ("floods", "exec yes '{\"allow\":true}'"),
         ("floods-errors", "exec yes >&2"),
         ("reads-nothing", "exec 0<&-; echo nonsense"),
