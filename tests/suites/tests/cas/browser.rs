@@ -72,7 +72,8 @@ fn the_page_of_who_cannot_pass_has_words_in_both_languages() -> Result<()> {
     let sso = Sso::start(&scene, SsoOptions::default())?;
     let cas = DjangoCas::start(&scene, &by_url(&sso))?;
     scene.daemon.terminate()?;
-    for (language, words) in [("fr", "Réessayez dans quelques minutes"), ("en", "try again in a few minutes")] {
+    for (language, words) in [("fr", "Réessayez dans quelques minutes"), ("en", "try again in a few minutes")]
+    {
         let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
         let browser = Browser::start(&pages, &options)?;
         browser.goto(&cas.app_url())?;
