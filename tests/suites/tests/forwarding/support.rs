@@ -40,19 +40,25 @@ pub enum Notion {
 }
 
 /// How the campus is to be.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
     pub by: By,
     pub notion: Notion,
     /// The senders of what is forwarded are rewritten.
     pub srs: bool,
-    /// Text of a shipped file, and what a test puts in its place.
-    pub change: Option<(&'static str, &'static str)>,
+    /// Text of the shipped files, and what a test puts in its place.
+    pub changes: &'static [(&'static str, &'static str)],
+    /// TOML that goes over the daemon's configuration.
+    pub config: String,
 }
 
 impl Options {
-    pub const MAPS: Self = Self { by: By::Postfix, notion: Notion::Netscape, srs: false, change: None };
-    pub const SIEVE: Self = Self { by: By::Sieve, ..Self::MAPS };
+    pub const MAPS: Self = Self::with(By::Postfix);
+    pub const SIEVE: Self = Self::with(By::Sieve);
+
+    const fn with(by: By) -> Self {
+        Self { by, notion: Notion::Netscape, srs: false, changes: &[], config: String::new() }
+    }
 }
 
 pub struct Campus {
@@ -65,7 +71,10 @@ pub struct Campus {
 
 impl Campus {
     pub fn start(options: Options) -> Result<Self> {
-        let slapd = Slapd::start(SlapdOptions { people: people(), ..SlapdOptions::default() })?;
+        let mut slapd = SlapdOptions { people: people(), ..SlapdOptions::default() };
+        // For the rule that gives an entry its class; slapd knows the attribute without it.
+        slapd.writable.push("objectClass".to_owned());
+        let slapd = Slapd::start(slapd)?;
         if options.notion == Notion::Qmail {
             for person in people() {
                 let dn = &person.dn;
@@ -80,9 +89,10 @@ impl Campus {
         place.open_to_all()?;
         let trusted = place.join("ca.pem");
         std::fs::copy(slapd.ca_file(), &trusted)?;
+        let config = options.config.clone();
         let shipped =
             Shipped { options, directory: slapd.ldaps_url(), trusted: trusted.display().to_string() };
-        let srs = if options.srs { Some(Srs::start("univ.example")?) } else { None };
+        let srs = if shipped.options.srs { Some(Srs::start("univ.example")?) } else { None };
         let postfix = Postfix::start(&PostfixOptions {
             relay_to: inbox.port(),
             extra_config: shipped.main_cf(srs.as_ref())?,
@@ -94,7 +104,8 @@ impl Campus {
             files: shipped.dovecot_files()?,
         })?;
         let smtp_port = Some(postfix.port());
-        let scene = Scene::around(slapd, inbox, &SceneOptions { smtp_port, ..SceneOptions::default() })?;
+        let scene =
+            Scene::around(slapd, inbox, &SceneOptions { smtp_port, config, ..SceneOptions::default() })?;
         Ok(Self { scene, dovecot, postfix, _srs: srs, _place: place })
     }
 
@@ -204,10 +215,7 @@ impl Shipped {
                 text.replace("parvis/netscape/", "parvis/qmail/").replace("-netscape.", "-qmail.")
             }
         };
-        Ok(match self.options.change {
-            Some((from, to)) => text.replace(from, to),
-            None => text,
-        })
+        Ok(self.options.changes.iter().fold(text, |text, (from, to)| text.replace(from, to)))
     }
 
     /// Without comments, for where there is no room for them.
