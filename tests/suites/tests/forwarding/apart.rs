@@ -261,3 +261,24 @@ fn postmap_says_what_the_page_says() -> Result<()> {
     }
     Ok(())
 }
+
+/// Where addresses of two odd forms are forwarded to: how often it came there, and to the mailbox.
+fn odd_addresses(options: Options) -> Result<[(usize, usize); 2]> {
+    let campus = Campus::start(options)?;
+    let odd = [("mdurand", "o'brien+uni@maison.example"), ("dcohen", "józef@maison.example")];
+    let mut comes = [(0, 0); 2];
+    for ((login, address), comes) in odd.into_iter().zip(&mut comes) {
+        campus.activate(login, Some((address, false)))?;
+        campus.deliver(&[&format!("{login}@univ.example")], login)?;
+        *comes = (campus.outside(address, login), campus.inside(login, login));
+        assert_eq!(campus.leaked(login), comes.0, "{login} went elsewhere");
+    }
+    Ok(comes)
+}
+
+#[test]
+fn an_address_that_sieve_cannot_forward_to_is_kept_and_not_lost() -> Result<()> {
+    assert_eq!(odd_addresses(Options::MAPS)?, [(1, 0), (1, 0)]);
+    assert_eq!(odd_addresses(Options::SIEVE)?, [(1, 0), (0, 1)]);
+    Ok(())
+}

@@ -75,6 +75,11 @@ fn everybodys_mail_goes_where_they_chose(options: Options) -> Result<()> {
     assert_eq!(campus.leaked("together"), outside);
     let no_mailbox = ["pmoreau", "tpetit", "nemo"].map(|login| campus.dovecot.homes().join(login).exists());
     assert_eq!(no_mailbox, [false; 3], "a mailbox was made for somebody who has none");
+    let log = campus.postfix.log() + &campus.dovecot.log();
+    let complaints = log
+        .lines()
+        .filter(|line| ["warning:", "fatal:", "Warning:", "Error:"].iter().any(|word| line.contains(word)));
+    assert_eq!(complaints.collect::<Vec<_>>(), Vec::<&str>::new());
     Ok(())
 }
 

@@ -59,9 +59,9 @@ fn forwards_back(campus: &mut Campus, witness: &Inbox) -> Result<Postfix> {
 }
 
 /// How often a mail went round, and how often it is in the mailbox, once both servers have come to rest.
-fn rounds(options: Options) -> Result<(Campus, usize, usize)> {
+fn rounds(options: Options, keep_copy: bool) -> Result<(Campus, usize, usize)> {
     let mut campus = Campus::start(options)?;
-    campus.activate("elefevre", Some((HOME, true)))?;
+    campus.activate("elefevre", Some((HOME, keep_copy)))?;
     let witness = Inbox::start(InboxOptions::default())?;
     let elsewhere = forwards_back(&mut campus, &witness)?;
     let replies = campus.write(&[ELEONORE], "round")?;
@@ -78,7 +78,7 @@ fn rounds(options: Options) -> Result<(Campus, usize, usize)> {
 
 #[test]
 fn by_postfix_a_loop_ends_after_one_round_and_the_sender_hears_of_it() -> Result<()> {
-    let (campus, seen, kept) = rounds(Options::MAPS)?;
+    let (campus, seen, kept) = rounds(Options::MAPS, true)?;
     assert_eq!((seen, kept), (1, 2), "{}", campus.postfix.log());
     let reports = reports(&campus);
     assert_eq!(reports.len(), 1, "{reports:?}");
@@ -88,9 +88,19 @@ fn by_postfix_a_loop_ends_after_one_round_and_the_sender_hears_of_it() -> Result
 
 #[test]
 fn by_sieve_a_loop_ends_after_one_round() -> Result<()> {
-    let (campus, seen, kept) = rounds(Options::SIEVE)?;
+    let (campus, seen, kept) = rounds(Options::SIEVE, true)?;
     assert_eq!((seen, kept), (1, 2), "{}\n{}", campus.postfix.log(), campus.dovecot.log());
     assert_eq!(reports(&campus).len(), 0);
+    Ok(())
+}
+
+/// Without a copy, what comes back has no place to be: its sender hears of it, or it stays in the mailbox.
+#[test]
+fn without_a_copy_a_loop_loses_nothing() -> Result<()> {
+    let (campus, seen, kept) = rounds(Options::MAPS, false)?;
+    assert_eq!((seen, kept, reports(&campus).len()), (1, 0, 1), "{}", campus.postfix.log());
+    let (campus, seen, kept) = rounds(Options::SIEVE, false)?;
+    assert_eq!((seen, kept, reports(&campus).len()), (1, 1, 0), "{}", campus.dovecot.log());
     Ok(())
 }
 
