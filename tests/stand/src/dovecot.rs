@@ -99,6 +99,19 @@ impl Dovecot {
         (1..).zip(&paths).map(read).collect()
     }
 
+    /// What the user databases say of somebody, as `doveadm user` prints it; nothing of whom they do not know.
+    pub fn user(&self, name: &str) -> Result<Option<String>> {
+        let conf = self.place.join("conf/dovecot.conf");
+        let args = [Path::new("-c"), &conf, Path::new("user"), Path::new(name)];
+        let out = run::output(&program("doveadm")?, &args, b"")?;
+        match out.status.code() {
+            Some(0) => Ok(Some(String::from_utf8_lossy(&out.stdout).into_owned())),
+            // EX_NOUSER
+            Some(67) => Ok(None),
+            _ => bail!("doveadm user failed: {}", String::from_utf8_lossy(&out.stderr).trim()),
+        }
+    }
+
     /// Reads the subjects of somebody's mailbox as they do, by IMAP; an error where the server refuses the password.
     pub fn read_by_imap(&self, login: &str, password: &str) -> Result<Vec<String>> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.imap.number()))?;

@@ -36,6 +36,9 @@ fn an_address_that_nobody_confirmed_receives_nothing() -> Result<()> {
     let (campus, reply) = with_an_unconfirmed_address(&[])?;
     assert!(reply.starts_with("450 4.2.1"), "{reply}");
     assert_eq!(campus.leaked("early"), 0);
+    // What reached Dovecot past Postfix's restrictions finds no mailbox, and makes none.
+    let reply = lmtp(&campus, ELEONORE)?;
+    assert!(reply.starts_with("550 5.1.1"), "{reply}");
     campus.activate("elefevre", Some((HOME, false)))?;
     campus.deliver(&[ELEONORE], "late")?;
     assert_eq!((campus.outside(HOME, "late"), campus.leaked("late")), (1, 1));
@@ -280,5 +283,26 @@ fn odd_addresses(options: Options) -> Result<[(usize, usize); 2]> {
 fn an_address_that_sieve_cannot_forward_to_is_kept_and_not_lost() -> Result<()> {
     assert_eq!(odd_addresses(Options::MAPS)?, [(1, 0), (1, 0)]);
     assert_eq!(odd_addresses(Options::SIEVE)?, [(1, 0), (0, 1)]);
+    Ok(())
+}
+
+#[test]
+fn by_sieve_what_is_marked_as_spam_stays_here() -> Result<()> {
+    let page = std::fs::read_to_string(workspace().join("docs/forwarding.md"))?;
+    let rule = page
+        .split("```sieve\n")
+        .nth(1)
+        .and_then(|text| text.split("```").next())
+        .context("the page's rule")?;
+    let campus = Campus::start(Options { before_script: rule.to_owned(), ..Options::SIEVE })?;
+    campus.activate("elefevre", Some((HOME, false)))?;
+    for (subject, flag) in [("ham", "NO"), ("spam", "YES")] {
+        let mail = format!("X-Spam-Flag: {flag}\n{}", letter(subject));
+        let replies = send(campus.postfix.port(), FRIEND, &[ELEONORE], &mail)?;
+        assert!(replies.message.is_some_and(|reply| reply.starts_with("250")));
+    }
+    campus.postfix.wait_empty(SOON)?;
+    assert_eq!((campus.outside(HOME, "ham"), campus.inside("elefevre", "ham")), (1, 0));
+    assert_eq!((campus.leaked("spam"), campus.inside("elefevre", "spam")), (0, 1));
     Ok(())
 }

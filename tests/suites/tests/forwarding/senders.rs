@@ -121,6 +121,15 @@ fn rewritten_senders_keep_the_way_back(options: Options) -> Result<()> {
     // The campus's own senders are none to rewrite: those of the daemon's mail are as they were.
     let own = campus.scene.inbox.messages_to("elefevre@secours.example");
     assert!(own.iter().all(|mail| mail.from == "ne-pas-repondre@univ.example"), "{own:?}");
+    // It left by its own way, the daemon's mail did not.
+    let log = campus.postfix.log();
+    let ways = |to: &str| -> Vec<bool> {
+        let sent = log.lines().filter(|line| line.contains(&format!("to=<{to}>")));
+        sent.map(|line| line.contains("postfix/forwarded/smtp[")).collect()
+    };
+    assert_eq!(ways("elefevre@secours.example"), vec![false; own.len()], "{log}");
+    // First the link that proves the address, then the mail.
+    assert_eq!(ways(HOME), [false, true], "{log}");
     // A server outside that took it, and finds out later.
     let report = letter("too-late");
     let replies = send(campus.postfix.port(), "", &[&came.from], &report)?;

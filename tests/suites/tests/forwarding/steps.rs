@@ -3,11 +3,12 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::support::{Campus, ELEONORE, Options, PASSWORD, SOON};
+use crate::support::{By, Campus, ELEONORE, Options, PASSWORD, SOON};
 
 const HOME: &str = "eleonore@maison.example";
 
 fn nothing_forwards_until_the_account_is_active(options: Options) -> Result<()> {
+    let by = options.by;
     let campus = Campus::start(options)?;
     let waits = |subject: &str| -> Result<()> {
         let replies = campus.write(&[ELEONORE], subject)?;
@@ -17,6 +18,7 @@ fn nothing_forwards_until_the_account_is_active(options: Options) -> Result<()> 
         Ok(())
     };
     waits("before-anything")?;
+    assert_eq!(campus.dovecot.user(ELEONORE)?, None);
     let mut walk = campus.until_mail("elefevre")?;
     let before = campus.scene.inbox.last_number();
     walk.step("mail", json!({ "forward": HOME, "keep_copy": true }), "forward-link")?;
@@ -28,6 +30,10 @@ fn nothing_forwards_until_the_account_is_active(options: Options) -> Result<()> 
     campus.deliver(&[ELEONORE], "active")?;
     assert_eq!((campus.outside(HOME, "active"), campus.leaked("active")), (1, 1));
     assert_eq!(campus.inside("elefevre", "active"), 1);
+    let known = campus.dovecot.user(ELEONORE)?.unwrap_or_default();
+    let forwards =
+        known.contains(&format!("sieve_env_forward\t{HOME}")) && known.contains("sieve_env_copy\tyes");
+    assert_eq!(forwards, by == By::Sieve, "{known}");
     Ok(())
 }
 

@@ -48,6 +48,8 @@ pub struct Options {
     pub srs: bool,
     /// Text of the shipped files, and what a test puts in its place.
     pub changes: &'static [(&'static str, &'static str)],
+    /// Put into the script before what it does.
+    pub before_script: String,
     /// TOML that goes over the daemon's configuration.
     pub config: String,
 }
@@ -57,7 +59,14 @@ impl Options {
     pub const SIEVE: Self = Self::with(By::Sieve);
 
     const fn with(by: By) -> Self {
-        Self { by, notion: Notion::Netscape, srs: false, changes: &[], config: String::new() }
+        Self {
+            by,
+            notion: Notion::Netscape,
+            srs: false,
+            changes: &[],
+            before_script: String::new(),
+            config: String::new(),
+        }
     }
 }
 
@@ -272,7 +281,9 @@ impl Shipped {
     fn dovecot_files(&self) -> Result<Vec<(String, String)>> {
         let mut files = Vec::new();
         if self.options.by == By::Sieve {
-            files.push(("sieve/forward.sieve".to_owned(), self.file("dovecot/forward.sieve")?));
+            let script = self.file("dovecot/forward.sieve")?;
+            let first = format!("{}if environment", self.options.before_script);
+            files.push(("sieve/forward.sieve".to_owned(), script.replacen("if environment", &first, 1)));
         }
         for entry in std::fs::read_dir(workspace().join("conf/dovecot"))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
