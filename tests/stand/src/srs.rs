@@ -2,6 +2,7 @@
 //! know any mail.
 
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::run::{self, Running, leashed, program};
 #[derive(Debug)]
 pub struct Srs {
     _running: Running,
-    _place: Place,
+    place: Place,
     forward: Port,
     reverse: Port,
 }
@@ -38,12 +39,17 @@ impl Srs {
             None => Ok((listens(&forward) && listens(&reverse)).then_some(())),
         })?;
         ready.ok_or_else(|| anyhow!("PostSRSd does not listen after 20 s"))?;
-        Ok(Self { _running: running, _place: place, forward, reverse })
+        Ok(Self { _running: running, place, forward, reverse })
     }
 
     /// The port that rewrites a sender.
     pub fn forward_port(&self) -> u16 {
         self.forward.number()
+    }
+
+    /// What it signs with.
+    pub fn secret_file(&self) -> PathBuf {
+        self.place.join("secret")
     }
 
     /// The port that finds a rewritten sender again.
