@@ -84,6 +84,7 @@ impl Campus {
         // For the rule that gives an entry its class; slapd knows the attribute without it.
         slapd.writable.push("objectClass".to_owned());
         let slapd = Slapd::start(slapd)?;
+        slapd.configure(&snippet("ldif", "olcAccess")?)?;
         if options.notion == Notion::Qmail {
             for person in people() {
                 let dn = &person.dn;
@@ -174,6 +175,16 @@ impl Campus {
         }
         walk.password(PASSWORD).map(|_| ())
     }
+}
+
+/// A snippet of the page about forwarding, in a language, with a word in it.
+pub fn snippet(language: &str, word: &str) -> Result<String> {
+    let page = std::fs::read_to_string(workspace().join("docs/forwarding.md"))?;
+    let fence = format!("```{language}\n");
+    let begins = page.split(&fence).skip(1);
+    let mut snippets = begins.filter_map(|text| text.split("```").next());
+    let found = snippets.find(|text| text.contains(word)).map(str::to_owned);
+    found.with_context(|| format!("docs/forwarding.md has no {language} with {word}"))
 }
 
 pub fn recovery(login: &str) -> String {
