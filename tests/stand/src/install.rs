@@ -29,6 +29,18 @@ pub const LDAP_UTILS: Package = Package { name: "ldap-utils", purpose: "to look 
 pub const OPENSSL: Package = Package { name: "openssl", purpose: "its certificates" };
 /// Postfix.
 pub const POSTFIX: Package = Package { name: "postfix", purpose: "a private mail system" };
+/// Its LDAP maps.
+pub const POSTFIX_LDAP: Package = Package { name: "postfix-ldap", purpose: "that asks the directory" };
+/// Dovecot, with what its LMTP, IMAP, Sieve and LDAP are in.
+pub const DOVECOT: [Package; 5] = [
+    Package { name: "dovecot-core", purpose: "private mailboxes" },
+    Package { name: "dovecot-lmtpd", purpose: "to deliver into them" },
+    Package { name: "dovecot-imapd", purpose: "to read them" },
+    Package { name: "dovecot-sieve", purpose: "to forward from them" },
+    Package { name: "dovecot-ldap", purpose: "that ask the directory" },
+];
+/// PostSRSd.
+pub const POSTSRSD: Package = Package { name: "postsrsd", purpose: "rewritten senders of forwarded mail" };
 /// systemd-analyze.
 pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the units" };
 /// Python's environments.
@@ -60,6 +72,13 @@ pub const EVERYTHING: &[Package] = &[
     LDAP_UTILS,
     OPENSSL,
     POSTFIX,
+    POSTFIX_LDAP,
+    DOVECOT[0],
+    DOVECOT[1],
+    DOVECOT[2],
+    DOVECOT[3],
+    DOVECOT[4],
+    POSTSRSD,
     SYSTEMD,
     FAKETIME,
     E2FSPROGS,
