@@ -43,6 +43,20 @@ pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose:
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
+/// SimpleSAMLphp.
+pub const SIMPLESAMLPHP: Package = Package { name: "simplesamlphp", purpose: "a SAML identity provider" };
+/// PHP as CGI: what Debian's `php` wants to be there, and the one of its kind that is no service.
+pub const PHP_CGI: Package = Package { name: "php8.2-cgi", purpose: "PHP without a service" };
+/// PHP's own web server.
+pub const PHP_CLI: Package = Package { name: "php8.2-cli", purpose: "PHP's own web server" };
+/// PHP's XML.
+pub const PHP_XML: Package = Package { name: "php8.2-xml", purpose: "SAML's messages" };
+/// PHP's strings.
+pub const PHP_MBSTRING: Package = Package { name: "php8.2-mbstring", purpose: "SimpleSAMLphp's texts" };
+/// PHP's LDAP.
+pub const PHP_LDAP: Package = Package { name: "php8.2-ldap", purpose: "SimpleSAMLphp before the directory" };
+/// PHP's curl.
+pub const PHP_CURL: Package = Package { name: "php8.2-curl", purpose: "SimpleSAMLphp before parvis-sso" };
 /// mkfs.ext4.
 pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
 
@@ -61,6 +75,13 @@ pub const EVERYTHING: &[Package] = &[
     CHROMIUM,
     CHROMIUM_DRIVER,
     NGINX,
+    SIMPLESAMLPHP,
+    PHP_CGI,
+    PHP_CLI,
+    PHP_XML,
+    PHP_MBSTRING,
+    PHP_LDAP,
+    PHP_CURL,
 ];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one

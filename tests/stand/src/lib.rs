@@ -20,7 +20,9 @@ pub mod postfix;
 pub mod proxy;
 pub mod run;
 pub mod scene;
+pub mod simplesamlphp;
 pub mod slapd;
+pub mod visitor;
 
 pub use browser::{Browser, BrowserOptions};
 pub use campus::{Person, Population, State, campus, small};
@@ -33,4 +35,6 @@ pub use place::Port;
 pub use postfix::{Postfix, PostfixOptions};
 pub use proxy::{Fault, Proxy};
 pub use scene::{Scene, SceneOptions, Walk};
+pub use simplesamlphp::{Simplesamlphp, SimplesamlphpOptions};
 pub use slapd::{SUFFIX, Slapd, SlapdOptions};
+pub use visitor::Visitor;
