@@ -102,8 +102,9 @@ final class Ask
             proc_terminate($process, 9);
             proc_close($process);
         }
+        // 1 and 75: Parvis said no, or not now. Everything else is a fault of this side or of that one.
         $answer = self::decoded($said);
-        if ($code !== 0 && ($answer['allow'] ?? null) === true) {
+        if (!in_array($code, [0, 1, 75], true) || ($code !== 0 && ($answer['allow'] ?? null) === true)) {
             throw new NoAnswer("the hook ended with $code");
         }
         return $answer;

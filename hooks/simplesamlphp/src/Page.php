@@ -17,7 +17,7 @@ use Symfony\Component\HttpFoundation\Response;
  */
 final class Page
 {
-    /** Begins the sign-in anew at the request that was kept, with the password and the directory's attributes of now. */
+    /** Begins the sign-in anew at the request that was kept: the password, and the directory's attributes of now. */
     public static function resume(): void
     {
         $state = self::state();
@@ -71,7 +71,9 @@ final class Page
         $template = new Template($configuration, $old ? 'parvis:refused.php' : 'parvis:refused.twig');
         $language = Words::language();
         $template->data['language'] = $language;
-        $template->data['header'] = $template->data['pagetitle'] = Words::say($language, 'title');
+        $template->data['title'] = Words::say($language, 'title');
+        // What the themes put into the window's title: of 1.19, and of Twig.
+        $template->data['header'] = $template->data['pagetitle'] = $template->data['title'];
         $template->data['words'] = $message ?? Words::say($language, $code);
         $template->data['again'] = $again;
         $template->data['againWords'] = Words::say($language, 'again');

@@ -113,7 +113,8 @@ class Gate extends ProcessingFilter
     /** No answer. Whoever has an old session can still be judged by the directory: by signing in again. */
     private function unanswered(array $state, string $login, string $why): void
     {
-        $again = !Way::isFresh($state) && Way::isInteractive($state) && $this->settings->fault === null && $login !== '';
+        $judged = $this->settings->fault === null && $login !== '';
+        $again = $judged && !Way::isFresh($state) && Way::isInteractive($state);
         self::log($login, "no answer: $why" . ($again ? '; has to sign in again' : ''), true);
         if ($again) {
             Way::signOut($state);
