@@ -157,11 +157,12 @@ final class Ask
             throw new NoAnswer("parvis-sso: $words");
         }
         $status = curl_getinfo($curl, CURLINFO_RESPONSE_CODE);
-        $answer = json_decode($said, true);
-        if ($status !== 200 && !isset($answer['refusal'])) {
+        // 422 and 429: Parvis refused, and says why. Everything else but 200 is no answer of its.
+        $answer = self::decoded($said);
+        if ($status !== 200 && !(in_array($status, [422, 429], true) && isset($answer['refusal']))) {
             throw new NoAnswer("parvis-sso: HTTP status $status");
         }
-        return self::decoded($said);
+        return $answer;
     }
 
     private function token(string $file): string

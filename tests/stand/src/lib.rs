@@ -22,6 +22,7 @@ pub mod run;
 pub mod scene;
 pub mod simplesamlphp;
 pub mod slapd;
+pub mod sso;
 pub mod visitor;
 
 pub use browser::{Browser, BrowserOptions};

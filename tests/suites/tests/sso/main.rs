@@ -1,0 +1,5 @@
+//! `parvis-sso` before a real daemon and a real directory: the contract over HTTP, who is heard, and what does not
+//! bring it down.
+
+mod calls;
+mod support;
