@@ -81,13 +81,18 @@ fn no_nonsense_opens_the_door() -> Result<()> {
 fn a_refusal_of_the_daemons_own_is_no_yes() -> Result<()> {
     let stage = Stage::new()?;
     let says = |text: &str| stage.tap.set(Mode::Say(format!("{text}\0").into_bytes()));
-    says(r#"{"error":"org.parvis.Hook.Refused","parameters":{"code":"unavailable","message":"<b>L’annuaire</b>","then":"wait","allow":true}}"#);
+    says(
+        r#"{"error":"org.parvis.Hook.Refused","parameters":{"code":"unavailable","message":"<b>L’annuaire</b>","then":"wait","allow":true}}"#,
+    );
     let mut visitor = Visitor::new("fr");
-    let Outcome::Refused(page) = stage.sign_in(&mut visitor, &person("mdurand"))? else { panic!("let through") };
+    let Outcome::Refused(page) = stage.sign_in(&mut visitor, &person("mdurand"))? else {
+        panic!("let through")
+    };
     assert!(page.body.contains("&lt;b&gt;L’annuaire&lt;/b&gt;"), "{}", page.body);
     assert!(stage.decision().ends_with("login=\"mdurand\" refused: unavailable"), "{}", stage.decision());
     // An address that is no web address is not gone to.
-    for url in ["javascript:alert(1)", "//elsewhere.example/", "https://x.example/\\r\\nSet-Cookie: a=b", ""] {
+    for url in ["javascript:alert(1)", "//elsewhere.example/", "https://x.example/\\r\\nSet-Cookie: a=b", ""]
+    {
         says(&format!(r#"{{"parameters":{{"allow":false,"status":"needs-activation","url":"{url}"}}}}"#));
         let came = stage.sign_in(&mut Visitor::new("fr"), &person("mdurand"))?;
         assert!(matches!(came, Outcome::Refused(_)), "{url}: {came:?}");

@@ -113,7 +113,9 @@ fn an_address_to_come_back_to_that_nobody_knows_has_words() -> Result<()> {
 fn locked_and_unknown_people_are_refused_in_words_of_their_language() -> Result<()> {
     let stage = Stage::new()?;
     let remi = person("rlemoine");
-    for (language, words) in [("fr", "Ce compte est verrouillé"), ("en", "This account is locked"), ("de", "locked")] {
+    for (language, words) in
+        [("fr", "Ce compte est verrouillé"), ("en", "This account is locked"), ("de", "locked")]
+    {
         let mut visitor = Visitor::new(language);
         let Outcome::Refused(page) = stage.sign_in(&mut visitor, &remi)? else { panic!("not refused") };
         assert!(page.body.contains(words), "{}", page.body);
@@ -122,9 +124,12 @@ fn locked_and_unknown_people_are_refused_in_words_of_their_language() -> Result<
         assert!(stage.decision().ends_with("login=\"rlemoine\" refused: locked"), "{}", stage.decision());
     }
     // Known to SimpleSAMLphp, and by that name to nobody else.
-    stage.gate(&format!("{}, 'login-attribute' => 'displayName'", crate::support::socket(stage.tap.path())))?;
+    stage
+        .gate(&format!("{}, 'login-attribute' => 'displayName'", crate::support::socket(stage.tap.path())))?;
     let mut visitor = Visitor::new("en");
-    let Outcome::Refused(page) = stage.sign_in(&mut visitor, &person("tpetit"))? else { panic!("not refused") };
+    let Outcome::Refused(page) = stage.sign_in(&mut visitor, &person("tpetit"))? else {
+        panic!("not refused")
+    };
     no_assertion(&visitor);
     assert!(page.body.contains("not known here"), "{}", page.body);
     let decision = stage.decision();

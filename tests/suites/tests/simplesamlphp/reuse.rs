@@ -45,10 +45,8 @@ fn without_a_daemon_an_old_session_has_to_sign_in_again_and_the_directory_judges
     let page = visitor.get(&unsolicited(&stage))?;
     let Outcome::Form(form) = outcome(&mut visitor, page)? else { panic!("the old session was let through") };
     assert!(stage.decision().contains("no answer") && stage.decision().ends_with("has to sign in again"));
-    let page = visitor.submit(
-        &form.form()?,
-        &[("username", "cbernard"), ("password", &claire.provisional_password)],
-    )?;
+    let page = visitor
+        .submit(&form.form()?, &[("username", "cbernard"), ("password", &claire.provisional_password)])?;
     assert!(response(&page)?.contains("<saml:Assertion"), "{}", page.body);
 
     stage.state(&claire, PROVISIONAL)?;
@@ -62,7 +60,9 @@ fn without_a_daemon_an_old_session_has_to_sign_in_again_and_the_directory_judges
 #[test]
 fn a_passive_request_of_somebody_without_a_session_is_told_no() -> Result<()> {
     let stage = Stage::new()?;
-    let Outcome::Told(words) = stage.begin(&mut Visitor::new("fr"), "passive-sp")? else { panic!("not told no") };
+    let Outcome::Told(words) = stage.begin(&mut Visitor::new("fr"), "passive-sp")? else {
+        panic!("not told no")
+    };
     assert!(words.contains("NoPassive"), "{words}");
     Ok(())
 }

@@ -48,6 +48,9 @@ fn a_chain_that_swallows_no_passive_does_not_swallow_the_gate() -> Result<()> {
     let out = stage.ssp.php(&script)?;
     let said = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{said} {}", String::from_utf8_lossy(&out.stderr));
-    assert_eq!(said, "a filter that throws NoPassive: passed over\nthe gate: Responder/NoPassive: not let through\n");
+    assert_eq!(
+        said,
+        "a filter that throws NoPassive: passed over\nthe gate: Responder/NoPassive: not let through\n"
+    );
     Ok(())
 }
