@@ -57,6 +57,14 @@ pub const PHP_MBSTRING: Package = Package { name: "php8.2-mbstring", purpose: "S
 pub const PHP_LDAP: Package = Package { name: "php8.2-ldap", purpose: "SimpleSAMLphp before the directory" };
 /// PHP's curl.
 pub const PHP_CURL: Package = Package { name: "php8.2-curl", purpose: "SimpleSAMLphp before parvis-sso" };
+/// javac, and with it java.
+pub const JDK: Package = Package { name: "openjdk-17-jdk-headless", purpose: "Java, for the page of Shibboleth's" };
+/// Tomcat 9's parts.
+pub const TOMCAT9: Package = Package { name: "libtomcat9-java", purpose: "Tomcat with javax.servlet" };
+/// Tomcat 10's parts.
+pub const TOMCAT10: Package = Package { name: "libtomcat10-java", purpose: "Tomcat with jakarta.servlet" };
+/// slf4j.
+pub const SLF4J: Package = Package { name: "libslf4j-java", purpose: "the log of Shibboleth's" };
 /// mkfs.ext4.
 pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
 
@@ -82,6 +90,10 @@ pub const EVERYTHING: &[Package] = &[
     PHP_MBSTRING,
     PHP_LDAP,
     PHP_CURL,
+    JDK,
+    TOMCAT9,
+    TOMCAT10,
+    SLF4J,
 ];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one

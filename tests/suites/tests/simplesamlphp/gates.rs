@@ -148,7 +148,7 @@ fn the_daemon_learns_the_language_and_the_address() -> Result<()> {
     let theo = person("tpetit");
     for (language, sent) in [("fr-FR,fr;q=0.9", "fr"), ("de,en;q=0.5", "en"), ("en", "en")] {
         let mut visitor = Visitor::new(language);
-        visitor.header("User-Agent", "Vue d\u{2019}un \u{1} poste/1.0");
+        visitor.header("User-Agent", "Vue d\u{2019}un \u{85} poste/1.0");
         stage.sign_in(&mut visitor, &theo)?;
         let asked = stage.tap.asked().pop().context("nobody was asked")?;
         assert_eq!(at(&asked, "/locale"), sent);

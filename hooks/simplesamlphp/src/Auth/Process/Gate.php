@@ -85,7 +85,7 @@ class Gate extends ProcessingFilter
         $agent = mb_strcut(mb_scrub((string) ($_SERVER['HTTP_USER_AGENT'] ?? '')), 0, 512);
         $client = [
             'ip' => $_SERVER['REMOTE_ADDR'] ?? null,
-            'user_agent' => preg_replace('~[\x00-\x1f\x7f]~', ' ', $agent),
+            'user_agent' => preg_replace('~\p{Cc}~u', ' ', $agent),
         ];
         return array_filter([
             'login' => $login,
