@@ -184,11 +184,8 @@
     } catch (Throwable fault) {
         outcome = new Outcome();
         String why = fault instanceof NoAnswer ? fault.getMessage() : "a fault: " + fault;
-        if (key == null) {
-            expired = why;
-        } else {
-            log(person.login, "no answer: " + why, true);
-        }
+        expired = key == null ? why : null;
+        log(person.login, (key == null ? "no request: " : "no answer: ") + why, true);
     }
     boolean end = outcome.pass || person.passive || "1".equals(request.getParameter("end"));
     if (key != null && outcome.url == null && end) {

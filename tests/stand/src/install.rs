@@ -58,7 +58,8 @@ pub const PHP_LDAP: Package = Package { name: "php8.2-ldap", purpose: "SimpleSAM
 /// PHP's curl.
 pub const PHP_CURL: Package = Package { name: "php8.2-curl", purpose: "SimpleSAMLphp before parvis-sso" };
 /// javac, and with it java.
-pub const JDK: Package = Package { name: "openjdk-17-jdk-headless", purpose: "Java, for the page of Shibboleth's" };
+pub const JDK: Package =
+    Package { name: "openjdk-17-jdk-headless", purpose: "Java, for the page of Shibboleth's" };
 /// Tomcat 9's parts.
 pub const TOMCAT9: Package = Package { name: "libtomcat9-java", purpose: "Tomcat with javax.servlet" };
 /// Tomcat 10's parts.

@@ -62,8 +62,9 @@ impl Shibboleth {
     pub fn start(generation: Generation) -> Result<Self> {
         let place = Place::new("shibboleth")?;
         let port = Port::free()?;
-        let classes = place.join("webapp/WEB-INF/classes");
-        for dir in ["webapp/WEB-INF/classes", "webapp/parvis", "conf", "source", "tomcat"] {
+        // Beside the web application, not in it: the stand and the page have to mean the same classes.
+        let classes = place.join("classes");
+        for dir in ["classes", "webapp/WEB-INF", "webapp/parvis", "conf", "source", "tomcat"] {
             std::fs::create_dir_all(place.join(dir))?;
         }
         for name in ["parvis.jsp", "parvis-ask.jspf"] {
@@ -76,7 +77,8 @@ impl Shibboleth {
         let mut files = Vec::new();
         for (number, source) in sources.iter().enumerate() {
             let text = std::fs::read_to_string(source)?;
-            let text = text.replace("@SERVLET@", generation.servlet()).replace("@RELYING@", generation.relying());
+            let text =
+                text.replace("@SERVLET@", generation.servlet()).replace("@RELYING@", generation.relying());
             let name = source.file_name().context("a source without a name")?;
             let dir = place.join("source").join(number.to_string());
             std::fs::create_dir_all(&dir)?;
