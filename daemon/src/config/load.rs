@@ -23,6 +23,7 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "mail.ca-file",
     "mail.helo",
     "mail.username",
+    "mail.bounces",
     "mail.overrides",
     "password.breached",
 ];

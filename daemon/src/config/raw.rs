@@ -151,6 +151,8 @@ pub struct Mail {
     pub username: Option<String>,
     pub password_credential: String,
     pub from: String,
+    pub bounces: Option<String>,
+    pub bounce_delimiter: String,
     pub connections: usize,
     pub timeout: String,
     pub overrides: Option<PathBuf>,
@@ -219,6 +221,8 @@ pub struct Limits {
     pub account_password: String,
     pub account_requests: String,
     pub address: String,
+    pub domain: String,
+    pub campus: String,
     pub client: String,
     pub exempt_networks: Vec<String>,
 }

@@ -70,11 +70,12 @@ impl Outbox {
     }
 
     /// The settings have changed: other templates from now on, no connection that was made before, and no waiting for a
-    /// server that took nothing, which may be another now.
+    /// server that took nothing or refused too much, which may be another now.
     pub fn replace(&self, post: Post) {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.engine.fuse.replace();
         self.engine.mail.notify_one();
     }
 
@@ -217,10 +218,12 @@ async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
     let (outcome, extra) = match tried {
         Tried::Sent => {
             outbox.board.set("mail", State::Working, "the mail server takes our mails");
+            outbox.engine.fuse.note(false);
             (Some(MailOutcome::Sent), vec![gone])
         }
         Tried::Refused(why) => {
             tracing::warn!(%mail, %why, "a mail was refused for good");
+            refused(&outbox.engine, &outbox.board, &why);
             (Some(MailOutcome::Refused(why)), vec![gone])
         }
         Tried::Later(why) => {
@@ -240,6 +243,19 @@ async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
         }
     };
     keep(outbox, due, turn, outcome, extra).await;
+}
+
+/// Notes that a mail was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
+/// asks how it is going is told.
+pub fn refused(engine: &Engine, board: &Board, why: &str) {
+    let Some(blown) = engine.fuse.note(true) else { return };
+    let minutes = blown.pause.as_secs() / 60;
+    let detail = format!(
+        "{} of the last {} mails were refused for good, the last with: {why}. Nothing is sent for {minutes} minutes, so as \
+         not to ruin the sender's name; to go on at once: systemctl reload parvisd",
+        blown.refused, blown.of
+    );
+    board.set("mail", State::Down, &detail);
 }
 
 /// The outcome to tell, once, and the mail due again.
@@ -351,10 +367,11 @@ impl Outbox {
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + HELD);
     }
 
-    /// How long nothing is sent, because the mail server takes nothing.
+    /// How long nothing is sent, because the mail server takes nothing, or refuses too much.
     fn held(&self) -> Option<Duration> {
         let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        let held = until.map(|until| until.saturating_duration_since(Instant::now()));
+        held.filter(|left| !left.is_zero()).max(self.engine.fuse.left())
     }
 }
 

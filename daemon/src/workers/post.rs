@@ -7,6 +7,7 @@ use crate::config::{MailSettings, Settings};
 use crate::engine::Engine;
 use crate::engine::keys::{Kind, Token};
 use crate::engine::outbox::{Waiting, message_id};
+use crate::engine::returned;
 use crate::mail::{
     Campus, ComposeError, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security,
     Sender, Templates, Values, compose,
@@ -60,6 +61,12 @@ impl Post {
         }
         let sender = sender(&settings).map_err(|error| ours(&error))?;
         let id = format!("{}@{}", message_id(waiting.order.mail), sender.address().domain());
+        let return_path = settings
+            .mail
+            .bounces
+            .as_ref()
+            .map(|path| path.of(&returned::word(&engine.keys, waiting.person, &waiting.order)));
+        let return_path = return_path.transpose().map_err(|error| ours(&error))?;
         let letter = Letter {
             to: &waiting.order.to,
             name: enrolment.profile.name.as_deref(),
@@ -67,6 +74,7 @@ impl Post {
             locale,
             date: waiting.ordered,
             message_id: &id,
+            return_path: return_path.as_ref(),
         };
         compose(&sender, &letter).map_err(|error| match error {
             ComposeError::Recipient(_) => Unwritten::Address(error),

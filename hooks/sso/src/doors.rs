@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::settings::Settings;
 
@@ -82,17 +82,29 @@ fn matched(doors: &[Door], offered: &[Way]) -> Result<(), String> {
     Ok(())
 }
 
+/// As many as wait in a socket unit of ours.
+const BACKLOG: u32 = 1024;
+
 fn bind(way: Way, address: SocketAddr) -> Result<Door, String> {
-    let socket = std::net::TcpListener::bind(address);
-    listening(way, socket.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let bound = socket.and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    });
+    let listener = bound.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    checked(way, listener)
 }
 
 fn listening(way: Way, socket: std::net::TcpListener) -> Result<Door, String> {
-    let address = socket.local_addr().map_err(|error| error.to_string())?;
+    socket.set_nonblocking(true).map_err(|error| error.to_string())?;
+    checked(way, TcpListener::from_std(socket).map_err(|error| error.to_string())?)
+}
+
+fn checked(way: Way, listener: TcpListener) -> Result<Door, String> {
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
     if way == Way::Loopback && !address.ip().to_canonical().is_loopback() {
         return Err(format!("the socket named loopback listens on {address}, which others can reach"));
     }
-    socket.set_nonblocking(true).map_err(|error| error.to_string())?;
-    let listener = TcpListener::from_std(socket).map_err(|error| error.to_string())?;
     Ok(Door { way, listener })
 }

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -21,8 +22,10 @@ use crate::doors::{Door, Way};
 use crate::house::House;
 use crate::room::{Guest, Room};
 
-/// Connections at once.
+/// Connections at once, where there are descriptors for them.
 const CONNECTIONS: usize = 2048;
+/// Descriptors for everything else: a call to the daemon each, the log, what is read on SIGHUP.
+const OTHERWISE: u64 = 256;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a request's head may take, and so how long a connection may be silent.
@@ -55,7 +58,7 @@ struct Hall {
 /// Serves until told to stop; then those under way are answered, within a time.
 pub async fn serve(doors: Vec<Door>, house: Arc<House>, router: Router, signs: Signs) {
     let (present, mut gone) = mpsc::channel(1);
-    let room = Room::new(CONNECTIONS);
+    let room = Room::new(connections());
     let hall = Hall { house, router, room, signs, _present: present };
     let mut accepting = JoinSet::new();
     for door in doors {
@@ -66,6 +69,20 @@ pub async fn serve(doors: Vec<Door>, house: Arc<House>, router: Router, signs: S
     if timeout(FAREWELL, gone.recv()).await.is_err() {
         tracing::warn!("some requests were still under way at the end");
     }
+}
+
+/// As many connections as there may be. Were there fewer descriptors than places, nobody would ever be sent away, and
+/// a crowd would keep everybody else out.
+fn connections() -> usize {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    // A ninth more: those who are sent away leave a moment later.
+    let wanted = hard.min(CONNECTIONS as u64 / 8 * 9 + OTHERWISE);
+    let limit = match soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+        true => wanted,
+        false => soft,
+    };
+    let places = limit.saturating_sub(OTHERWISE) / 9 * 8;
+    usize::try_from(places).unwrap_or(CONNECTIONS).clamp(16, CONNECTIONS)
 }
 
 async fn told(stop: &mut watch::Receiver<bool>) {

@@ -216,10 +216,11 @@ fn state(state: State, mailbox: bool) -> &'static [(&'static str, &'static str)]
             ("supannRessourceEtat", "{COMPTE}A:SupannActif"),
             ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
         ],
+        // An attribute's values stand together: slapadd keeps them as they come, and clients see the last group only.
         (Active, true) => &[
             ("supannRessourceEtat", "{COMPTE}A:SupannActif"),
-            ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
             ("supannRessourceEtat", "{MAIL}A:SupannActif"),
+            ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
             ("supannRessourceEtatDate", "{MAIL}A:SupannActif:20240902:"),
             ("supannListeRouge", "FALSE"),
         ],

@@ -10,6 +10,8 @@ pub mod browser;
 pub mod campus;
 pub mod certs;
 pub mod daemon;
+pub mod djangocas;
+pub mod groovy;
 pub mod inbox;
 pub mod install;
 pub mod ldif;

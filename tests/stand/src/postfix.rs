@@ -23,6 +23,8 @@ pub struct PostfixOptions {
     pub relay_to: u16,
     /// Added to the end of main.cf.
     pub extra_config: String,
+    /// Lines added to master.cf.
+    pub extra_parts: String,
 }
 
 /// A running Postfix.
@@ -113,11 +115,11 @@ impl Postfix {
         }
         chown(dir.join("data"), Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))?;
         std::fs::write(dir.join("conf/main.cf"), main_cf(dir, options))?;
-        std::fs::write(dir.join("conf/master.cf"), self.master_cf())?;
+        std::fs::write(dir.join("conf/master.cf"), self.master_cf(&options.extra_parts))?;
         Ok(())
     }
 
-    fn master_cf(&self) -> String {
+    fn master_cf(&self, extra: &str) -> String {
         let (smtp, submission, submissions) =
             (self.smtp.number(), self.submission.number(), self.submissions.number());
         let mut text = format!(
@@ -126,6 +128,7 @@ impl Postfix {
              127.0.0.1:{submissions} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"
         );
         text.push_str(PARTS);
+        text.push_str(extra);
         text
     }
 

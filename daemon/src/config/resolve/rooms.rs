@@ -5,7 +5,7 @@ use super::super::settings::SweepSettings;
 use super::super::{MailSettings, PasswordPolicy, Sources, units};
 use super::Checker;
 use crate::directory::{self, mapping::Mapping};
-use crate::mail::RelayFault;
+use crate::mail::{RelayFault, ReturnPath, ReturnPathFault};
 use crate::workers::relay;
 use jiff::SignedDuration;
 use std::time::Duration;
@@ -106,6 +106,7 @@ impl Checker<'_> {
         if let Err(fault) = parvis_enrolment::address::Address::parse(&mail.from) {
             self.fault("mail.from", fault.to_string());
         }
+        let bounces = self.bounces(mail);
         let loopback = mail.host == "localhost"
             || mail.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         if mail.security == raw::Security::None && !loopback {
@@ -128,6 +129,7 @@ impl Checker<'_> {
             helo: mail.helo.clone(),
             login: login?,
             from: mail.from.clone(),
+            bounces,
             connections: mail.connections,
             timeout: timeout?,
             overrides: mail.overrides.clone(),
@@ -144,6 +146,21 @@ impl Checker<'_> {
             self.fault(key, fault.to_string());
         }
         Some(settings)
+    }
+
+    fn bounces(&mut self, mail: &raw::Mail) -> Option<ReturnPath> {
+        match mail.bounces.as_ref().map(|address| ReturnPath::new(address, &mail.bounce_delimiter)) {
+            None => None,
+            Some(Ok(path)) => Some(path),
+            Some(Err(fault)) => {
+                let delimiter = fault == ReturnPathFault::Delimiter;
+                self.fault(
+                    if delimiter { "mail.bounce-delimiter" } else { "mail.bounces" },
+                    fault.to_string(),
+                );
+                None
+            }
+        }
     }
 
     pub(super) fn sweep(&mut self, raw: &Raw) -> Option<SweepSettings> {

@@ -1,11 +1,10 @@
 //! Each call answers as `parvis-hook` prints it, with the status that goes with it.
 
 use anyhow::{Context, Result};
-use parvis_stand::sso::Reply;
 use parvis_suites::Page;
 use serde_json::{Value, json};
 
-use crate::support::Stage;
+use crate::support::{Stage, refused};
 
 fn no_url(mut answer: Value) -> Value {
     for key in ["url", "session", "expires"] {
@@ -38,14 +37,6 @@ fn next(stage: &Stage, session: &mut String, call: &str, mut request: Value, ste
     assert_eq!((reply.status, answer["step"].as_str()), (200, Some(step)), "{call}: {answer}");
     answer["session"].as_str().context("a session")?.clone_into(session);
     Ok(answer)
-}
-
-fn refused(reply: &Reply, status: u16, code: &str) -> Result<()> {
-    let answer = reply.json()?;
-    assert_eq!((reply.status, answer["ok"].as_bool()), (status, Some(false)), "{reply:?}");
-    assert_eq!(answer["refusal"]["code"], code, "{answer}");
-    assert!(answer["refusal"]["message"].as_str().is_some_and(|words| !words.is_empty()));
-    Ok(())
 }
 
 #[test]

@@ -2,4 +2,10 @@
 //! bring it down.
 
 mod calls;
+mod cas;
+mod crowd;
+mod daemon;
+mod hostile;
+mod service;
 mod support;
+mod who;
