@@ -55,6 +55,29 @@ pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose:
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
+/// SimpleSAMLphp.
+pub const SIMPLESAMLPHP: Package = Package { name: "simplesamlphp", purpose: "a SAML identity provider" };
+/// PHP as CGI: what Debian's `php` wants to be there, and the one of its kind that is no service.
+pub const PHP_CGI: Package = Package { name: "php8.2-cgi", purpose: "PHP without a service" };
+/// PHP's own web server.
+pub const PHP_CLI: Package = Package { name: "php8.2-cli", purpose: "PHP's own web server" };
+/// PHP's XML.
+pub const PHP_XML: Package = Package { name: "php8.2-xml", purpose: "SAML's messages" };
+/// PHP's strings.
+pub const PHP_MBSTRING: Package = Package { name: "php8.2-mbstring", purpose: "SimpleSAMLphp's texts" };
+/// PHP's LDAP.
+pub const PHP_LDAP: Package = Package { name: "php8.2-ldap", purpose: "SimpleSAMLphp before the directory" };
+/// PHP's curl.
+pub const PHP_CURL: Package = Package { name: "php8.2-curl", purpose: "SimpleSAMLphp before parvis-sso" };
+/// javac, and with it java.
+pub const JDK: Package =
+    Package { name: "openjdk-17-jdk-headless", purpose: "Java, for the page of Shibboleth's" };
+/// Tomcat 9's parts.
+pub const TOMCAT9: Package = Package { name: "libtomcat9-java", purpose: "Tomcat with javax.servlet" };
+/// Tomcat 10's parts.
+pub const TOMCAT10: Package = Package { name: "libtomcat10-java", purpose: "Tomcat with jakarta.servlet" };
+/// slf4j.
+pub const SLF4J: Package = Package { name: "libslf4j-java", purpose: "the log of Shibboleth's" };
 /// Groovy.
 pub const GROOVY: Package = Package { name: "groovy", purpose: "to run CAS's scripts" };
 /// Its Java.
@@ -86,6 +109,17 @@ pub const EVERYTHING: &[Package] = &[
     CHROMIUM,
     CHROMIUM_DRIVER,
     NGINX,
+    SIMPLESAMLPHP,
+    PHP_CGI,
+    PHP_CLI,
+    PHP_XML,
+    PHP_MBSTRING,
+    PHP_LDAP,
+    PHP_CURL,
+    JDK,
+    TOMCAT9,
+    TOMCAT10,
+    SLF4J,
     GROOVY,
     JAVA,
     CURL,
