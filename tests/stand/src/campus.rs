@@ -216,10 +216,11 @@ fn state(state: State, mailbox: bool) -> &'static [(&'static str, &'static str)]
             ("supannRessourceEtat", "{COMPTE}A:SupannActif"),
             ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
         ],
+        // One attribute's values side by side: slapadd makes two attributes of one name of them otherwise.
         (Active, true) => &[
             ("supannRessourceEtat", "{COMPTE}A:SupannActif"),
-            ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
             ("supannRessourceEtat", "{MAIL}A:SupannActif"),
+            ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
             ("supannRessourceEtatDate", "{MAIL}A:SupannActif:20240902:"),
             ("supannListeRouge", "FALSE"),
         ],

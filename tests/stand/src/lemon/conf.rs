@@ -31,7 +31,7 @@ fn cache(dir: &Path, namespace: &str) -> Value {
 pub(super) fn json(slapd: &Slapd, dir: &Path, ports: &Ports, options: &LemonOptions) -> String {
     let filter = "(&(uid=$user)(objectClass=inetOrgPerson))";
     let mut conf = json!({
-        "cfgNum": 1, "cfgVersion": "2.16.1", "cfgAuthor": "the stand",
+        "cfgNum": 1, "cfgDate": 1_756_713_600, "cfgVersion": "2.16.1", "cfgAuthor": "the stand",
         "portal": ports.portal_url(), "domain": "univ.example", "cookieName": "lemonldap", "securedCookie": 0,
         "httpOnly": 1, "https": 0, "key": "a-key-of-the-stand-2741", "trustedDomains": "*", "requireToken": 0,
     });

@@ -116,6 +116,11 @@ impl Lemon {
             if let Some(status) = self.portal.status() {
                 bail!("the portal ended ({status}): {}", self.log());
             }
+            // starman starts such a worker again and again.
+            let log = self.log() + &self.app_log();
+            if log.contains("Error while loading") {
+                bail!("starman cannot load it: {log}");
+            }
             Ok(http::ask(port, host, "GET", "/", &[("Accept", "text/html")], None).ok())
         })?;
         answered.map(|_| ()).with_context(|| format!("nobody answers on {port}: {}", self.log()))

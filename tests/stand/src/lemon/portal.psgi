@@ -13,7 +13,14 @@ require Lemonldap::NG::Portal::Main;
 my $portal = Lemonldap::NG::Portal::Main->run( {} );
 builder {
     # The stand is its own reverse proxy: what X-Forwarded-For says is the person's address.
-    enable 'ReverseProxy';
+    enable sub {
+        my ($app) = @_;
+        return sub {
+            my ($env) = @_;
+            $env->{REMOTE_ADDR} = $env->{HTTP_X_FORWARDED_FOR} if $env->{HTTP_X_FORWARDED_FOR};
+            return $app->($env);
+        };
+    };
     enable 'Static', path => sub { s{^/static/}{} },     root => '/usr/share/lemonldap-ng/portal/htdocs/static';
     enable 'Static', path => sub { s{^/javascript/}{} }, root => '/usr/share/javascript';
     $portal;

@@ -8,7 +8,7 @@ use parvis_stand::lemon::Ports;
 use parvis_stand::{Inbox, Lemon, LemonOptions, Scene, SceneOptions};
 use serde_json::json;
 
-use crate::support::{ACTIVE, Campus, NEW, configured, person};
+use crate::support::{ACTIVE, Campus, NEW, configured, must_reset, person};
 
 const OTHER: &str = "Autre-mot-2026-xyz";
 
@@ -29,7 +29,7 @@ fn the_portals_own_form_changes_no_provisional_password() -> Result<()> {
             [("user", login), ("oldpassword", &old), ("newpassword", OTHER), ("confirmpassword", OTHER)];
         campus.lemon.post("/", &[], &fields)
     };
-    campus.scene.slapd.replace(&person(NEW).dn, "pwdReset", &["TRUE"])?;
+    must_reset(&campus.scene, NEW)?;
     let reply = change(NEW)?;
     campus.told(&reply, "Le mot de passe de ce compte ne peut pas être changé ici")?;
     unchanged(&campus, NEW)?;

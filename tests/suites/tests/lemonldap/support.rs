@@ -53,7 +53,9 @@ impl Campus {
     pub fn sign_in_json(&self, login: &str) -> Result<(u16, Value)> {
         let reply =
             self.lemon.sign_in(login, &person(login).provisional_password, &[("Accept", "application/json")])?;
-        Ok((reply.status, serde_json::from_str(&reply.body).with_context(|| reply.body.clone())?))
+        let said = serde_json::from_str(&reply.body).with_context(|| reply.body.clone())?;
+        ensure!(reply.status != 500, "{said}: {}", self.lemon.log());
+        Ok((reply.status, said))
     }
 
     /// This person is let in; the session's identifier.
@@ -121,6 +123,12 @@ pub fn configured(conf: Value) -> LemonOptions {
 /// Makes somebody active, as the help desk might, without the pages.
 pub fn activate(scene: &Scene, login: &str) -> Result<()> {
     scene.slapd.replace(&person(login).dn, "supannRessourceEtat", &["{COMPTE}A:SupannActif"])
+}
+
+/// The directory has this person's password changed at the next sign-in, and lets them do nothing else before.
+pub fn must_reset(scene: &Scene, login: &str) -> Result<()> {
+    scene.slapd.replace("cn=default,ou=policies,dc=univ,dc=example", "pwdMustChange", &["TRUE"])?;
+    scene.slapd.replace(&person(login).dn, "pwdReset", &["TRUE"])
 }
 
 /// The whole of an activation on the socket, by a person who keeps the offered address.

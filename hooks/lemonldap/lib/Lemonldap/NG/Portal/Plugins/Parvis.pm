@@ -63,20 +63,20 @@ use constant KEPT           => 86400;
 
 my %WORDS = (
     unanswered => {
-        fr => 'Nous ne pouvons pas vérifier l’état de votre compte en ce moment. Réessayez dans quelques minutes ; si cela '
-          . 'persiste, adressez-vous à l’assistance informatique.',
-        en => 'We cannot check the state of your account at the moment. Please try again in a few minutes; if it goes on, '
-          . 'please contact the help desk.',
+        fr => 'Nous ne pouvons pas vérifier l’état de votre compte en ce moment. Réessayez dans quelques minutes ; '
+          . 'si cela persiste, adressez-vous à l’assistance informatique.',
+        en => 'We cannot check the state of your account at the moment. Please try again in a few minutes; '
+          . 'if it goes on, please contact the help desk.',
     },
     refused => {
         fr => 'Vous ne pouvez pas vous connecter avec ce compte. Adressez-vous à l’assistance informatique.',
         en => 'You cannot sign in with this account. Please contact the help desk.',
     },
     password => {
-        fr => 'Le mot de passe de ce compte ne peut pas être changé ici. Si vous venez d’arriver, connectez-vous avec le mot '
-          . 'de passe provisoire de votre courrier : vous choisirez le vôtre à la fin de l’activation.',
-        en => 'The password of this account cannot be changed here. If you are new, please sign in with the temporary '
-          . 'password of your letter: you will choose your own at the end of the activation.',
+        fr => 'Le mot de passe de ce compte ne peut pas être changé ici. Si vous venez d’arriver, connectez-vous avec '
+          . 'le mot de passe provisoire de votre courrier : vous choisirez le vôtre à la fin de l’activation.',
+        en => 'The password of this account cannot be changed here. If you are new, please sign in with the '
+          . 'temporary password of your letter: you will choose your own at the end of the activation.',
     },
 );
 
@@ -84,7 +84,7 @@ has ask => ( is => 'rw' );
 has is  => ( is => 'rw' );
 has ott => ( is => 'rw' );
 
-# Reads the configuration. What is wrong with it is in the log, and the portal answers nobody: an unguarded door is worse.
+# Reads the configuration. What is wrong with it is in the log, and the portal answers nobody: an open door is worse.
 sub init {
     my ($self) = @_;
     my $given  = $self->conf->{customPluginsParams} || {};
@@ -223,8 +223,11 @@ sub _decide {
 sub _facts {
     my ( $self, $entry ) = @_;
     return unless $entry;
-    my ($login) = $entry->get_value( $self->is->{parvisLoginAttribute} );
-    return ( $login, $entry->get_value( $self->is->{parvisStateAttribute} ) );
+    my ( $name, $state ) = @{ $self->is }{qw(parvisLoginAttribute parvisStateAttribute)};
+    my ($login) = $entry->get_value($name);
+    # slapadd can make two attributes of one name, of which Net::LDAP shows the last: half a state is none.
+    my $times = grep { lc $_ eq lc $state } $entry->attributes;
+    return ( $login, $times == 1 ? $entry->get_value($state) : () );
 }
 
 # A person's entry, as it is now; and whether the directory did not answer.
@@ -366,7 +369,8 @@ sub _tell {
         message  => $decision->{message} // $self->_words( $req, $decision->{words} // 'refused' ),
     );
     my $body = JSON->new->utf8->canonical->encode( { result => 0, error => PE_SESSIONNOTGRANTED, parvis => \%said } );
-    my @headers = ( 'WWW-Authenticate' => 'SSO ' . $self->conf->{portal}, 'Cache-Control' => 'no-store', $req->spliceHdrs );
+    my @headers = ( 'WWW-Authenticate' => 'SSO ' . $self->conf->{portal}, 'Cache-Control' => 'no-store' );
+    push @headers, $req->spliceHdrs;
     $req->response( $self->p->sendJSONresponse( $req, $body, code => 401, headers => \@headers ) );
     return PE_SENDRESPONSE;
 }

@@ -254,7 +254,8 @@ sub _printed {
 sub _answer {
     my ($said) = @_;
     ref $said eq 'HASH' && JSON::is_bool( $said->{allow} ) or die "the answer says neither yes nor no\n";
-    my %answer = ( allow => $said->{allow} ? 1 : 0, status => _word( $said->{status} ), message => _text( $said->{message} ) );
+    my %answer = ( allow => $said->{allow} ? 1 : 0, status => _word( $said->{status} ) );
+    $answer{message} = _text( $said->{message} );
     if ( !$answer{allow} && defined $said->{url} ) {
         !ref $said->{url} && $said->{url} =~ m{^https?://[\x21-\x7e]{1,4096}\z} or die "the answer's url is none\n";
         $answer{url} = $said->{url};
