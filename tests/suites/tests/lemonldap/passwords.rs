@@ -5,10 +5,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use parvis_stand::inbox::InboxOptions;
 use parvis_stand::lemon::Ports;
+use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD};
 use parvis_stand::{Inbox, Lemon, LemonOptions, Scene, SceneOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{ACTIVE, Campus, NEW, configured, must_reset, person};
+
+/// A portal that may write passwords, as portals with these doors open may.
+fn writing(mut conf: Value) -> Value {
+    let account = [("managerDn", ADMIN_DN), ("managerPassword", ADMIN_PASSWORD)];
+    for (key, value) in account {
+        conf.as_object_mut().expect("an object is given").insert(key.to_owned(), json!(value));
+    }
+    conf
+}
 
 const OTHER: &str = "Autre-mot-2026-xyz";
 
@@ -22,7 +32,7 @@ fn unchanged(campus: &Campus, login: &str) -> Result<()> {
 
 #[test]
 fn the_portals_own_form_changes_no_provisional_password() -> Result<()> {
-    let campus = Campus::new()?;
+    let campus = Campus::with(SceneOptions::default(), configured(writing(json!({}))), &[])?;
     let change = |login: &str| {
         let old = person(login).provisional_password;
         let fields =
@@ -48,7 +58,7 @@ fn the_portals_own_form_changes_no_provisional_password() -> Result<()> {
 
 #[test]
 fn the_portals_rest_server_resets_no_provisional_password() -> Result<()> {
-    let campus = Campus::with(SceneOptions::default(), configured(json!({ "restPasswordServer": 1 })), &[])?;
+    let campus = Campus::with(SceneOptions::default(), configured(writing(json!({ "restPasswordServer": 1 }))), &[])?;
     let reset = |login: &str| {
         let body = json!({ "user": login, "password": OTHER }).to_string();
         campus.lemon.post_json("/proxy/pwdReset", &body)
@@ -66,11 +76,11 @@ fn a_link_by_mail_resets_no_provisional_password() -> Result<()> {
     let ports = Ports::free()?;
     let scene = Scene::start(SceneOptions { config: ports.daemon_config(), ..SceneOptions::default() })?;
     let post = Inbox::start(InboxOptions::default())?;
-    let conf = json!({
+    let conf = writing(json!({
         "portalDisplayResetPassword": 1, "SMTPServer": "127.0.0.1", "SMTPPort": post.port(), "SMTPTLS": "",
         "mailFrom": "portal@univ.example", "mailLDAPFilter": "(&(mail=$mail)(objectClass=inetOrgPerson))",
         "passwordPolicySpecialChar": "__ALL__",
-    });
+    }));
     let params = vec![("parvisSocket".to_owned(), scene.daemon.layout().hook_socket().display().to_string())];
     let lemon = Lemon::start(&scene.slapd, ports, &LemonOptions { conf, params, ..LemonOptions::default() })?;
     let campus = Campus { lemon, scene };
