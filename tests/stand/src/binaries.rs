@@ -36,6 +36,8 @@ pub struct Binaries {
     pub parvis_hook: PathBuf,
     /// The pages.
     pub parvis_pages: PathBuf,
+    /// The contract over HTTP.
+    pub parvis_sso: PathBuf,
 }
 
 /// The workspace's own directory.
@@ -61,6 +63,7 @@ pub fn binaries(profile: Profile) -> Result<Binaries> {
             parvisctl: dir.join("parvisctl"),
             parvis_hook: dir.join("parvis-hook"),
             parvis_pages: dir.join("parvis-pages"),
+            parvis_sso: dir.join("parvis-sso"),
         },
         None => built_by_cargo(profile)?,
     };
@@ -69,7 +72,8 @@ pub fn binaries(profile: Profile) -> Result<Binaries> {
 }
 
 fn built_by_cargo(profile: Profile) -> Result<Binaries> {
-    let mut args = vec!["-p", "parvisd", "-p", "parvis-hook", "-p", "parvis-pages", "--bins"];
+    let mut args =
+        vec!["-p", "parvisd", "-p", "parvis-hook", "-p", "parvis-pages", "-p", "parvis-sso", "--bins"];
     if profile != Profile::Dev {
         args.push("--release");
     }
@@ -85,6 +89,7 @@ fn built_by_cargo(profile: Profile) -> Result<Binaries> {
         parvisctl: take("parvisctl")?,
         parvis_hook: take("parvis-hook")?,
         parvis_pages: take("parvis-pages")?,
+        parvis_sso: take("parvis-sso")?,
     })
 }
 

@@ -46,7 +46,18 @@ impl Authority {
         for name in names {
             san.push_str(&format!(",DNS:{name}"));
         }
-        let extensions = format!("{san}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n");
+        self.sign(stem, &format!("{san}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n"))
+    }
+
+    /// A client's certificate, with `names` and no other.
+    pub fn issue_client(&self, stem: &str, names: &[&str]) -> Result<Certificate> {
+        let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+        let san =
+            if names.is_empty() { String::new() } else { format!("subjectAltName={}\n", names.join(",")) };
+        self.sign(stem, &format!("{san}extendedKeyUsage=clientAuth\nbasicConstraints=CA:FALSE\n"))
+    }
+
+    fn sign(&self, stem: &str, extensions: &str) -> Result<Certificate> {
         std::fs::write(self.dir.join(format!("{stem}.ext")), extensions)?;
         let (key, csr) = (format!("{stem}.key"), format!("{stem}.csr"));
         let (out, ext) = (format!("{stem}.pem"), format!("{stem}.ext"));

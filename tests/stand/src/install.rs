@@ -43,6 +43,12 @@ pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose:
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
+/// Groovy.
+pub const GROOVY: Package = Package { name: "groovy", purpose: "to run CAS's scripts" };
+/// Its Java.
+pub const JAVA: Package = Package { name: "default-jre-headless", purpose: "to run Groovy" };
+/// curl.
+pub const CURL: Package = Package { name: "curl", purpose: "a client with a certificate" };
 /// mkfs.ext4.
 pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
 /// LemonLDAP::NG's portal, and the packages without which it answers 500 or its pages look like nothing.
@@ -87,6 +93,9 @@ pub const EVERYTHING: &[Package] = &[
     CHROMIUM,
     CHROMIUM_DRIVER,
     NGINX,
+    GROOVY,
+    JAVA,
+    CURL,
 ];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
@@ -194,12 +203,24 @@ pub fn cargo_tool(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Resul
 
 /// A Python with one package of a fixed version, in an environment of its own under `target/tools`, made once.
 pub fn python_tool(package: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    let root = target_directory()?.join("tools").join(format!("python-{package}-{version}"));
+    python_tools(&format!("{package}-{version}"), &[&format!("{package}=={version}")], say)
+}
+
+/// A Python with these packages, each of a fixed version (`name==version`), in an environment of that name.
+pub fn python_tools(name: &str, packages: &[&str], say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let root = target_directory()?.join("tools").join(format!("python-{name}"));
     let (python, whole) = (root.join("bin/python"), root.join("whole"));
     if whole.is_file() {
         return Ok(python);
     }
-    say(&format!("installing {package} {version} for Python into {}", root.display()));
+    // Another process may be at it: whoever comes second finds it whole.
+    std::fs::create_dir_all(root.parent().context("no folder for tools")?)?;
+    let lock = std::fs::File::create(root.with_extension("lock"))?;
+    lock.lock().context("failed to lock a Python environment")?;
+    if whole.is_file() {
+        return Ok(python);
+    }
+    say(&format!("installing {} for Python into {}", packages.join(", "), root.display()));
     let mut command = Command::new(program("python3")?);
     let status = command.args(["-m", "venv", "--clear"]).arg(&root).stdin(Stdio::null()).status();
     if !status.context("failed to run python3")?.success() {
@@ -207,9 +228,9 @@ pub fn python_tool(package: &str, version: &str, say: &mut dyn FnMut(&str)) -> R
     }
     let mut command = Command::new(&python);
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    let status = command.arg(format!("{package}=={version}")).stdin(Stdio::null()).status();
+    let status = command.args(packages).stdin(Stdio::null()).status();
     if !status.context("failed to run pip")?.success() {
-        bail!("failed to install {package} {version}");
+        bail!("failed to install {}", packages.join(", "));
     }
     std::fs::write(whole, "")?;
     Ok(python)

@@ -10,6 +10,7 @@ pub mod browser;
 pub mod campus;
 pub mod certs;
 pub mod daemon;
+pub mod djangocas;
 pub mod inbox;
 pub mod install;
 pub mod ldif;
@@ -22,6 +23,7 @@ pub mod proxy;
 pub mod run;
 pub mod scene;
 pub mod slapd;
+pub mod sso;
 
 pub use browser::{Browser, BrowserOptions};
 pub use campus::{Person, Population, State, campus, small};

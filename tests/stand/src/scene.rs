@@ -175,7 +175,11 @@ impl<'s> Walk<'s> {
         let request = json!({ "login": login, "authenticated": true, "return_to": return_to });
         let (_, checked) = scene.daemon.hook("check", &request)?;
         let url = at(&checked, "/url").as_str().with_context(|| format!("check gave no url: {checked}"))?;
-        let ticket = url.rsplit('/').next().unwrap_or_default();
+        Self::with_ticket(scene, url.rsplit('/').next().unwrap_or_default(), locale)
+    }
+
+    /// `enter` with a ticket that somebody was sent on with.
+    pub fn with_ticket(scene: &'s Scene, ticket: &str, locale: &str) -> Result<Self> {
         let (code, last) = scene.daemon.hook("enter", &json!({ "ticket": ticket, "locale": locale }))?;
         Self::begun(scene, code, last)
     }

@@ -12,7 +12,14 @@ use parvis_stand::binaries::{Profile, binaries, workspace};
 pub fn verify(log: &Path) -> Result<String> {
     let programs = binaries(Profile::Dev)?;
     let mut faults = Vec::new();
-    for program in [&programs.parvisd, &programs.parvisctl, &programs.parvis_hook, &programs.parvis_pages] {
+    let ours = [
+        &programs.parvisd,
+        &programs.parvisctl,
+        &programs.parvis_hook,
+        &programs.parvis_pages,
+        &programs.parvis_sso,
+    ];
+    for program in ours {
         let name = program.file_name().and_then(|name| name.to_str()).context("a program without a name")?;
         match page(name) {
             Some(path) => {

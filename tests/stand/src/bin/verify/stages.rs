@@ -49,7 +49,7 @@ fn suites(logs: &Path, metadata: &Value, full: bool) -> Result<Vec<Stage>> {
         |args: &[&str]| cargo_with(&[&["test", "--workspace", "--no-fail-fast", "--quiet"], args].concat());
     let mut stages = vec![
         Stage::command(logs, "build", "the tests compile", test(&["--no-run"])),
-        Stage::new(logs, "programs", "parvisd, parvisctl, parvis-hook and parvis-pages", |_| {
+        Stage::new(logs, "programs", "parvisd, parvisctl, parvis-hook, parvis-pages and parvis-sso", |_| {
             binaries(Profile::Dev).map(|_| String::new())
         }),
         Stage::command(logs, "unit", "the tests beside the code", test(&["--lib", "--bins"])),
