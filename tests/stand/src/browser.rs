@@ -33,11 +33,13 @@ pub struct BrowserOptions {
     pub size: (u32, u32),
     /// Whether the person likes it dark.
     pub dark: bool,
+    /// Names beside the pages' own that are this machine.
+    pub hosts: Vec<String>,
 }
 
 impl Default for BrowserOptions {
     fn default() -> Self {
-        Self { script: true, language: "fr".to_owned(), size: (1100, 900), dark: false }
+        Self { script: true, language: "fr".to_owned(), size: (1100, 900), dark: false, hosts: vec![] }
     }
 }
 
@@ -266,7 +268,10 @@ impl Drop for Browser {
 }
 
 fn capabilities(pages: &Pages, options: &BrowserOptions, home: &Path) -> Capabilities {
-    let rules = format!("MAP activation.univ.example:443 127.0.0.1:{}", pages.tls_port());
+    let mut rules = format!("MAP activation.univ.example:443 127.0.0.1:{}", pages.tls_port());
+    for host in &options.hosts {
+        rules.push_str(&format!(", MAP {host} 127.0.0.1"));
+    }
     let mut arguments = vec![
         "--headless=new".to_owned(),
         "--no-sandbox".to_owned(),

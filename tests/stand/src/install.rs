@@ -86,6 +86,32 @@ pub const JAVA: Package = Package { name: "default-jre-headless", purpose: "to r
 pub const CURL: Package = Package { name: "curl", purpose: "a client with a certificate" };
 /// mkfs.ext4.
 pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
+/// LemonLDAP::NG's portal, and the packages without which it answers 500 or its pages look like nothing.
+pub const LEMON: &[Package] = &[
+    Package { name: "liblemonldap-ng-portal-perl", purpose: "a private LemonLDAP::NG portal" },
+    Package { name: "liblemonldap-ng-handler-perl", purpose: "an application behind it" },
+    Package { name: "starman", purpose: "to serve both" },
+    Package { name: "libplack-perl", purpose: "to serve both" },
+    Package { name: "libnet-ldap-perl", purpose: "the portal needs it" },
+    Package { name: "libunicode-string-perl", purpose: "the portal needs it" },
+    Package { name: "libio-socket-timeout-perl", purpose: "the portal needs it" },
+    Package { name: "libio-string-perl", purpose: "the portal needs it" },
+    Package { name: "libxml-simple-perl", purpose: "the portal's CAS server needs it" },
+    Package { name: "libipc-run-perl", purpose: "the portal needs it" },
+    Package { name: "libmime-tools-perl", purpose: "the portal needs it" },
+    Package { name: "libconvert-base32-perl", purpose: "the portal's second factors need it" },
+    Package { name: "libgd-securityimage-perl", purpose: "the portal needs it" },
+    Package { name: "libimage-magick-perl", purpose: "the portal needs it" },
+    Package { name: "libemail-sender-perl", purpose: "the portal's mails need it" },
+    Package { name: "libstring-random-perl", purpose: "the portal's mails need it" },
+    Package { name: "libemail-date-format-perl", purpose: "the portal's mails need it" },
+    Package { name: "libjs-bootstrap4", purpose: "the portal's pages need it" },
+    Package { name: "libjs-jquery", purpose: "the portal's pages need it" },
+    Package { name: "libjs-jquery-ui", purpose: "the portal's pages need it" },
+    Package { name: "libjs-jquery-cookie", purpose: "the portal's pages need it" },
+    Package { name: "fonts-font-awesome", purpose: "the portal's pages need it" },
+    Package { name: "curl", purpose: "the portal's plugin asks a parvis-sso by it" },
+];
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
