@@ -6,7 +6,6 @@ use axum::response::Response;
 use fluent_bundle::FluentValue;
 use parvis_protocol::hook::{Refusal, RefusalCode, Then};
 
-use crate::cookie;
 use crate::daemon::Trouble;
 use crate::fields::Fields;
 use crate::house::House;
@@ -14,6 +13,7 @@ use crate::show::{self, Chrome, Problem};
 use crate::steps::Sheet;
 use crate::tongue::Tongue;
 use crate::visit::Visit;
+use crate::{cookie, kept};
 
 /// A form that was sent.
 pub struct Sent<'a> {
@@ -35,6 +35,7 @@ pub struct Notice<'a> {
     again: Option<Again>,
     ways: Vec<Way>,
     lost_letter: Option<String>,
+    leaving: bool,
 }
 
 struct Again {
@@ -54,7 +55,7 @@ impl<'a> Notice<'a> {
         let title = house.words.say(visit.tongue, title, &[]);
         let chrome = Chrome::new(house, visit, title, "/");
         let (more, ways) = (Vec::new(), Vec::new());
-        Self { chrome, house, visit, message, more, again: None, ways, lost_letter: None }
+        Self { chrome, house, visit, message, more, again: None, ways, lost_letter: None, leaving: false }
     }
 
     /// Where it can be had in the other language.
@@ -82,6 +83,26 @@ impl<'a> Notice<'a> {
         let own = self.house.settings.sign_in || self.house.settings.sign_in_url.is_some();
         let href = daemons.filter(|_| !own).unwrap_or_else(|| self.house.sign_in_url());
         self.way(href, "sign-in-again")
+    }
+
+    /// To whoever can help, where nothing here can.
+    pub fn contacting(self) -> Self {
+        let href = format!("mailto:{}", self.house.settings.campus.help_address);
+        self.way(href, "contact")
+    }
+
+    /// The account is active already: to where such people sign in, if it is known.
+    fn active(self) -> Self {
+        match self.house.settings.sign_in_url.clone() {
+            Some(url) => self.way(url, "sign-in-normally"),
+            None => self.contacting(),
+        }
+    }
+
+    /// Out, where this browser still holds somebody's session.
+    fn leaving(mut self, session_over: bool) -> Self {
+        self.leaving = self.visit.session.is_some() && !session_over;
+        self
     }
 
     /// The same as a lesser way, in its own words.
@@ -180,26 +201,34 @@ pub fn of_form(house: &House, visit: &Visit, trouble: &Trouble, sent: Option<&Se
     let message = message(house, visit.tongue, trouble);
     let status = status(trouble);
     let Trouble::Refused(refusal) = trouble else {
-        let notice = Notice::new(house, visit, "trouble-title", message).again(sent);
+        let notice = Notice::new(house, visit, "trouble-title", message).again(sent).leaving(false);
         return notice.draw(status);
     };
     if refusal.code == RefusalCode::OutOfOrder && sent.is_some() {
         return show::go(house, "/step");
     }
     let over = matches!(refusal.code, RefusalCode::SessionUnknown | RefusalCode::SessionExpired);
+    // Whoever comes back finds what they had typed.
+    let kept = sent.filter(|_| over).and_then(|sent| kept::keep(sent.sheet, sent.fields));
     let mut notice = Notice::new(house, visit, title(refusal.code), message);
+    notice = if kept.is_some() { notice.saying("session-kept") } else { notice };
     notice.lost_letter.clone_from(&refusal.lost_letter);
+    let notice = notice.leaving(over);
     let notice = match refusal.then {
+        Then::SignIn | Then::Restart if refusal.code == RefusalCode::NotProvisional => notice.active(),
         Then::SignIn | Then::Restart => {
             let live = visit.session.is_some() && !over;
             let notice = if live { notice.going_on() } else { notice };
             notice.signing_in(Some(refusal))
         }
         Then::Correct | Then::Wait => notice.again(sent),
-        Then::Contact => notice,
+        Then::Contact => notice.contacting(),
     };
     let mut response = notice.draw(status);
     show::retry_after(&mut response, refusal.retry_after);
+    if let Some(kept) = &kept {
+        show::set(&mut response, kept);
+    }
     if over {
         show::set(&mut response, &cookie::take(cookie::SESSION));
         show::set(&mut response, &cookie::take(cookie::TICKET));

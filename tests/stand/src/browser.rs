@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use fantoccini::elements::Element;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -127,6 +127,27 @@ impl Browser {
     /// The reload button.
     pub fn reload(&self) -> Result<()> {
         Ok(self.runtime.block_on(self.client()?.refresh())?)
+    }
+
+    /// Opens another tab of the same browser and goes on there; what [`Browser::turn`] takes to come back.
+    pub fn tab(&self) -> Result<WindowHandle> {
+        let client = self.client()?;
+        Ok(self.runtime.block_on(async {
+            let here = client.window().await?;
+            let new = client.new_window(true).await?;
+            client.switch_to_window(new.handle).await?;
+            Ok::<_, fantoccini::error::CmdError>(here)
+        })?)
+    }
+
+    /// Goes on in another tab; the one that was left.
+    pub fn turn(&self, tab: WindowHandle) -> Result<WindowHandle> {
+        let client = self.client()?;
+        Ok(self.runtime.block_on(async {
+            let here = client.window().await?;
+            client.switch_to_window(tab).await?;
+            Ok::<_, fantoccini::error::CmdError>(here)
+        })?)
     }
 
     /// The address.

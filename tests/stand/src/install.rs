@@ -41,6 +41,8 @@ pub const CHROMIUM: Package = Package { name: "chromium", purpose: "a browser fo
 pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose: "to drive it" };
 /// nginx.
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
+/// Apache, its program alone: nothing is enabled.
+pub const APACHE: Package = Package { name: "apache2-bin", purpose: "the same, for campuses with Apache" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
 /// mkfs.ext4.
@@ -61,6 +63,7 @@ pub const EVERYTHING: &[Package] = &[
     CHROMIUM,
     CHROMIUM_DRIVER,
     NGINX,
+    APACHE,
 ];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one

@@ -2,6 +2,7 @@
 //!
 //! `PARVIS_PICTURES=DIR` keeps a picture of every page that the suite sees, light and dark, on a phone and on a desk.
 
+mod everybody;
 mod guard;
 mod hostile;
 mod keyboard;
@@ -12,3 +13,5 @@ mod service;
 mod stories;
 mod support;
 mod tour;
+mod troubles;
+mod twice;
