@@ -3,10 +3,12 @@
 //! `PARVIS_PICTURES=DIR` keeps a picture of every page that the suite sees, light and dark, on a phone and on a desk.
 
 mod everybody;
+mod fronts;
 mod guard;
 mod hostile;
 mod keyboard;
 mod kiosk;
+mod light;
 mod links;
 mod localhost;
 mod service;

@@ -142,7 +142,7 @@ fn what_was_typed_is_nobody_elses() -> Result<()> {
     let browser = stage.browser(&options("fr"))?;
     let ended = |login: &str| -> Result<()> {
         sign_in(&browser, &person(login))?;
-        browser.fill("#address", "tres.personnel@dehors.example")?;
+        browser.fill("#address", "chez.moi@dehors.example")?;
         session_ends(&stage)?;
         browser.press("main form .main")?;
         stage.reload("")?;
@@ -152,15 +152,15 @@ fn what_was_typed_is_nobody_elses() -> Result<()> {
     // Somebody else begins at the same machine.
     ended("mdurand")?;
     sign_in(&browser, &person("pmoreau"))?;
-    assert!(!browser.source()?.contains("personnel") && !has_kept(&browser)?);
+    assert!(!browser.source()?.contains("chez.moi") && !has_kept(&browser)?);
     assert_eq!(Some(browser.value("#address")?), person("pmoreau").personal_mail);
     // The person comes back, and leaves.
     ended("mdurand")?;
     sign_in(&browser, &person("mdurand"))?;
-    assert_eq!(browser.value("#address")?, "tres.personnel@dehors.example");
+    assert_eq!(browser.value("#address")?, "chez.moi@dehors.example");
     browser.press(".person button")?;
     sign_in(&browser, &person("mdurand"))?;
-    assert_ne!(browser.value("#address")?, "tres.personnel@dehors.example");
+    assert_ne!(browser.value("#address")?, "chez.moi@dehors.example");
     Ok(())
 }
 

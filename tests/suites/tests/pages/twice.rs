@@ -2,6 +2,7 @@
 //! nobody's form counts for somebody else.
 
 use anyhow::{Context, Result};
+use parvis_stand::scene::BASE_URL;
 use parvis_stand::{Browser, BrowserOptions};
 
 use crate::support::{OWN, Stage, ask, charter, listing, password, person, post, prove, sign_in, url};
@@ -161,6 +162,9 @@ fn the_back_button_repeats_nothing_and_breaks_nothing() -> Result<()> {
         // Every page behind is now this one, or says that its link is used; none has a form that would change something.
         for _ in 0..6 {
             browser.back()?;
+            if !browser.url()?.starts_with(BASE_URL) {
+                break;
+            }
             let seen = browser.text("h1")?;
             let known = ["Votre compte informatique est activé", "Ce lien a déjà servi", "Activer votre compte informatique"];
             assert!(known.contains(&seen.as_str()), "{seen} at {}", browser.url()?);
