@@ -44,12 +44,15 @@ impl Faults {
         Self { name, found: Vec::new() }
     }
 
-    /// Notes one at a key; at the file as a whole where the key is empty.
+    /// Notes one at a key.
     pub fn say(&mut self, key: &str, amiss: impl Into<Amiss>) {
-        let mut amiss = amiss.into();
-        let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-        amiss.what = format!("{}: {key}{}", self.name, amiss.what);
-        self.found.push(amiss);
+        let amiss = amiss.into();
+        self.whole(Amiss { what: format!("{key}: {}", amiss.what), ..amiss });
+    }
+
+    /// Notes one of the file as a whole.
+    pub fn whole(&mut self, amiss: Amiss) {
+        self.found.push(Amiss { what: format!("{}: {}", self.name, amiss.what), ..amiss });
     }
 
     /// What is there, or none and a note.

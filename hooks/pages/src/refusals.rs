@@ -357,3 +357,48 @@ pub fn nowhere(house: &House, visit: &Visit) -> Response {
     let notice = if visit.session.is_some() { notice.going_on() } else { notice };
     notice.signing_in(None).draw(StatusCode::NOT_FOUND)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings;
+    use axum::extract::FromRequestParts;
+    use axum::http::Request;
+    use std::sync::Arc;
+
+    /// A browser, perhaps with a session; the future is ready at once.
+    async fn visit(house: &Arc<House>, session: bool) -> Visit {
+        let request = Request::builder().header("cookie", "__Host-parvis-form=abcdefghijklmnopqrstuvwxyz");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let mut visit = Visit::from_request_parts(&mut parts, house).await.unwrap();
+        visit.session = session.then(|| parvis_protocol::Secret::new("x"));
+        visit
+    }
+
+    async fn drawn(response: Response) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_refusal_of_the_contract_is_a_dead_end() {
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let house = Arc::new(House::new(settings::read(None).unwrap(), stopping));
+        let ways = [Then::Correct, Then::Wait, Then::Restart, Then::SignIn, Then::Contact];
+        for (code, then) in RefusalCode::ALL.iter().flat_map(|code| ways.map(|then| (*code, then))) {
+            for session in [false, true] {
+                let visit = visit(&house, session).await;
+                let refusal = Refusal::new(code, then, "Why, in words.".to_owned());
+                let trouble = Trouble::Refused(Box::new(refusal));
+                let page = drawn(of_form(&house, &visit, &trouble, None)).await;
+                let main = page.split("<main").nth(1).unwrap().split("</main>").next().unwrap();
+                let on = main.contains("class=\"button") || main.contains("<form");
+                assert!(on && main.contains("Why, in words."), "{code:?} {then:?} {session}: {main}");
+                assert_eq!(main.matches("<h1>").count(), 1, "{code:?}");
+                // Whoever still has a session here can leave.
+                let over = matches!(code, RefusalCode::SessionUnknown | RefusalCode::SessionExpired);
+                assert_eq!(page.contains("/leave"), session && !over, "{code:?} {then:?}");
+            }
+        }
+    }
+}

@@ -154,7 +154,7 @@ fn meant(text: &str, path: Option<&Path>) -> Result<Settings, Vec<Amiss>> {
         Ok(Some(settings)) if faults.is_empty() => Ok(settings),
         Ok(Some(_) | None) => Err(faults.found()),
         Err(amiss) => {
-            faults.say("", amiss);
+            faults.whole(amiss);
             Err(faults.found())
         }
     }

@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
@@ -195,6 +196,9 @@ pub fn python_tool(package: &str, version: &str, say: &mut dyn FnMut(&str)) -> R
 /// A package of npm's, of a fixed version, in a folder of its own under `target/tools`, made once. Its scripts do not
 /// run. `npm` is whichever is in `PATH`, else Debian's.
 pub fn npm_package(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    // Once, also where two tests ask at the same time.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _fetching = crate::run::lock(&FETCHING);
     let root = target_directory()?.join("tools").join(format!("npm-{name}-{version}"));
     let (package, whole) = (root.join("node_modules").join(name), root.join("whole"));
     if whole.is_file() {

@@ -21,6 +21,8 @@ pub struct PagesOptions {
     pub config: String,
     /// Top-level keys, before any table.
     pub keys: String,
+    /// Where people sign in, if that is not the pages' own affair.
+    pub sso: Option<String>,
     /// Which build.
     pub profile: Profile,
     /// What stands before them.
@@ -134,9 +136,13 @@ pub fn localhost(port: &Port) -> String {
 
 /// The configuration's text.
 fn config(socket: &Path, base: &str, port: u16, options: &PagesOptions) -> String {
+    let sign_in = match &options.sso {
+        Some(url) => format!("offered = false\nurl = {url:?}"),
+        None => "offered = true".to_owned(),
+    };
     format!(
         "base-url = \"{base}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"debug\"\n{}\n\
-         [sign-in]\noffered = true\n{}\n",
+         [sign-in]\n{sign_in}\n{}\n",
         socket.display().to_string(),
         options.keys,
         options.config,

@@ -73,7 +73,8 @@ fn headers(stage: &Stage) -> Result<()> {
         ("x-frame-options", "DENY"),
     ] {
         let value = got[name].as_str().unwrap_or_default();
-        assert!(value.contains(part) && !value.contains(&format!("{part}, ")), "{name}: {got}");
+        assert!(value.starts_with(part) && value.matches(part).count() == 1, "{name}: {got}");
+        assert!(!value.contains("no-referrer"), "{name}: {got}");
     }
     Ok(())
 }
