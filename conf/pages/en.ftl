@@ -26,9 +26,10 @@ new-tab = new tab
 version = version { $version }
 begin = Activate an account
 sign-in-again = Start again from step 1
-leave-end = Leave, and keep nothing in this browser
+leave-end = Leave, and keep nothing here
 contact = Write to the help desk
 sign-in-normally = Sign in
+sign-in-back = Sign in again
 go-on-activating = Go on with the activation
 lost-letter = Lost your letter?
 

@@ -29,9 +29,10 @@ new-tab = nouvel onglet
 version = version { $version }
 begin = Activer un compte
 sign-in-again = Reprendre à l’étape 1
-leave-end = Quitter et ne rien laisser dans ce navigateur
+leave-end = Quitter sans rien laisser ici
 contact = Écrire à l’assistance
 sign-in-normally = Se connecter
+sign-in-back = Se reconnecter
 go-on-activating = Continuer l’activation
 lost-letter = Courrier perdu ?
 

@@ -79,10 +79,14 @@ impl<'a> Notice<'a> {
 
     /// To where one signs in with the letter; a refusal may know better where.
     pub fn signing_in(self, refusal: Option<&Refusal>) -> Self {
+        self.signing_in_as(refusal, "sign-in-again")
+    }
+
+    fn signing_in_as(self, refusal: Option<&Refusal>, label: &str) -> Self {
         let daemons = refusal.and_then(|refusal| refusal.sign_in_url.clone());
         let own = self.house.settings.sign_in || self.house.settings.sign_in_url.is_some();
         let href = daemons.filter(|_| !own).unwrap_or_else(|| self.house.sign_in_url());
-        self.way(href, "sign-in-again")
+        self.way(href, label)
     }
 
     /// To whoever can help, where nothing here can.
@@ -212,14 +216,19 @@ pub fn of_form(house: &House, visit: &Visit, trouble: &Trouble, sent: Option<&Se
     let kept = sent.filter(|_| over).and_then(|sent| kept::keep(sent.sheet, sent.fields));
     let mut notice = Notice::new(house, visit, title(refusal.code), message);
     notice = if kept.is_some() { notice.saying("session-kept") } else { notice };
-    notice.lost_letter.clone_from(&refusal.lost_letter);
+    // Only to who needs the letter next.
+    if refusal.then != Then::Contact && refusal.code != RefusalCode::NotProvisional {
+        notice.lost_letter.clone_from(&refusal.lost_letter);
+    }
     let notice = notice.leaving(over);
     let notice = match refusal.then {
         Then::SignIn | Then::Restart if refusal.code == RefusalCode::NotProvisional => notice.active(),
         Then::SignIn | Then::Restart => {
             let live = visit.session.is_some() && !over;
             let notice = if live { notice.going_on() } else { notice };
-            notice.signing_in(Some(refusal))
+            // Who was half-way is half-way still.
+            let back = over || refusal.code == RefusalCode::TicketUnusable;
+            notice.signing_in_as(Some(refusal), if back { "sign-in-back" } else { "sign-in-again" })
         }
         Then::Correct | Then::Wait => notice.again(sent),
         Then::Contact => notice.contacting(),
@@ -346,7 +355,7 @@ pub fn elsewhere(house: &House, visit: &Visit) -> Response {
     let message = house.words.say(visit.tongue, "elsewhere-lead", &[("letter", letter)]);
     let notice = Notice::new(house, visit, "elsewhere-title", message).at("/sign-in");
     let known = house.settings.sign_in_url.is_some();
-    let notice = if known { notice.signing_in(None) } else { notice };
+    let notice = if known { notice.signing_in_as(None, "sign-in-normally") } else { notice.contacting() };
     notice.draw(StatusCode::OK)
 }
 

@@ -23,6 +23,8 @@ pub struct PagesOptions {
     pub keys: String,
     /// Where people sign in, if that is not the pages' own affair.
     pub sso: Option<String>,
+    /// How much they log; all there is where it is empty.
+    pub log: &'static str,
     /// Which build.
     pub profile: Profile,
     /// What stands before them.
@@ -141,9 +143,10 @@ fn config(socket: &Path, base: &str, port: u16, options: &PagesOptions) -> Strin
         None => "offered = true".to_owned(),
     };
     format!(
-        "base-url = \"{base}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"debug\"\n{}\n\
+        "base-url = \"{base}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"{}\"\n{}\n\
          [sign-in]\n{sign_in}\n{}\n",
         socket.display().to_string(),
+        if options.log.is_empty() { "debug" } else { options.log },
         options.keys,
         options.config,
     )
