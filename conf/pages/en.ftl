@@ -64,7 +64,6 @@ send-link = Send the link
 sent-to = Sent to
 sent-when = Sent on
 sent-state = State
-sent-until = Valid until
 delivery-queued = being sent…
 delivery-sent = handed to the mail service of your address
 delivery-deferred = held back by the mail service of your address; we are trying again

@@ -70,7 +70,6 @@ send-link = Envoyer le lien
 sent-to = Envoyé à
 sent-when = Envoyé le
 sent-state = État
-sent-until = Valable jusqu’à
 delivery-queued = envoi en cours…
 delivery-sent = remis au service de messagerie de votre adresse
 delivery-deferred = retardé par le service de messagerie de votre adresse ; nous réessayons

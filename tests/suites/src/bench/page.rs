@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn run(length: Length) -> Result<Vec<Line>> {
     let port = Port::free()?;
     let base = localhost(&port);
-    let config = format!("[pages]\nbase-url = \"{base}\"\n[limits]\naccount-requests = \"10000000/1h\"\n");
+    let config = format!("[pages]\nbase-url = \"{base}\"\n[limits]\naccount-requests = \"100000/1h\"\n");
     let scene = Scene::start(SceneOptions { profile: profile(length), config, ..SceneOptions::default() })?;
     let options = PagesOptions { profile: profile(length), ..PagesOptions::default() };
     let number_of_port = port.number();
