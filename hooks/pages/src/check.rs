@@ -108,10 +108,7 @@ fn facts(settings: &Settings) -> Facts {
         sign_in_offered: settings.sign_in,
         sign_in_url: settings.sign_in_url.clone(),
         help_address: settings.campus.help_address.clone(),
-        letter_name: Both {
-            fr: letter.get(Tongue::Fr).to_owned(),
-            en: letter.get(Tongue::En).to_owned(),
-        },
+        letter_name: Both { fr: letter.get(Tongue::Fr).to_owned(), en: letter.get(Tongue::En).to_owned() },
         charters: settings.charters.iter().map(|(digest, _)| digest.clone()).collect(),
     }
 }

@@ -68,7 +68,8 @@ impl Scheme {
         if low.is_empty() {
             return Ok(colour);
         }
-        let said: Vec<String> = low.iter().map(|(what, contrast, _)| format!("{what} {contrast:.1}")).collect();
+        let said: Vec<String> =
+            low.iter().map(|(what, contrast, _)| format!("{what} {contrast:.1}")).collect();
         let nearest = self.nearest(colour);
         Err(Amiss::new(
             format!("{text} cannot be read on a {} ground; its contrast: {}", self.name, said.join(", ")),
@@ -154,10 +155,9 @@ mod tests {
     fn what_cannot_be_read_is_refused_with_one_that_can() {
         assert_eq!(LIGHT.accent("#17498f").unwrap().to_string(), "#17498f");
         assert!(DARK.accent("#9dc1ff").is_ok());
-        for (scheme, bad) in
-            [(LIGHT, "#ffcc00"), (LIGHT, "#ff0000"), (LIGHT, "#808080"), (LIGHT, "#ffffff")]
-                .into_iter()
-                .chain([(DARK, "#17498f"), (DARK, "#000000"), (DARK, "#7a3030")])
+        for (scheme, bad) in [(LIGHT, "#ffcc00"), (LIGHT, "#ff0000"), (LIGHT, "#808080"), (LIGHT, "#ffffff")]
+            .into_iter()
+            .chain([(DARK, "#17498f"), (DARK, "#000000"), (DARK, "#7a3030")])
         {
             let amiss = scheme.accent(bad).unwrap_err();
             assert!(amiss.what.contains("contrast") && amiss.expected.contains("4.5"), "{amiss:?}");

@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn a_form_comes_back_to_its_person_and_to_nobody_else() {
         let whose = whose("mdurand");
-        let form = typed(&format!("whose={whose}&form=secret&choice=forward&forward=a%2Bb%3B%20%C3%A9%40c.example"));
+        let form =
+            typed(&format!("whose={whose}&form=secret&choice=forward&forward=a%2Bb%3B%20%C3%A9%40c.example"));
         let kept = value(Sheet::Mail, &form).unwrap();
         assert!(!kept.contains("secret") && !kept.contains([';', ' ', ',']), "{kept}");
         match find(Some(&kept), Some(Sheet::Mail), "mdurand") {
@@ -92,10 +93,14 @@ mod tests {
     fn passwords_and_consents_are_never_kept_nor_what_is_nobodys() {
         let whose = whose("a");
         for sheet in [Sheet::Password, Sheet::Charter, Sheet::Resend, Sheet::Restart] {
-            assert!(value(sheet, &typed(&format!("whose={whose}&password=x&accepted=yes&version=1"))).is_none());
+            assert!(
+                value(sheet, &typed(&format!("whose={whose}&password=x&accepted=yes&version=1"))).is_none()
+            );
         }
         assert!(value(Sheet::Address, &typed("address=a")).is_none());
         assert!(value(Sheet::Address, &typed("whose=x%3By&address=a")).is_none());
-        assert!(value(Sheet::Address, &typed(&format!("whose={whose}&address={}", "a".repeat(5000)))).is_none());
+        assert!(
+            value(Sheet::Address, &typed(&format!("whose={whose}&address={}", "a".repeat(5000)))).is_none()
+        );
     }
 }

@@ -49,7 +49,11 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Asked::Check(path, json)) => {
-            if check::check(path.as_deref(), json) { ExitCode::SUCCESS } else { ExitCode::from(EX_CONFIG) }
+            if check::check(path.as_deref(), json) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EX_CONFIG)
+            }
         }
         Ok(Asked::Serve(path)) => match settings::read(path.as_deref()) {
             Ok(settings) => live(settings),

@@ -44,7 +44,8 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
     let socket = scene.daemon.layout().hook_socket();
 
     let each = length.of(5, 100, 200);
-    let mut line = Line::new("a page less its round trip, in times of a constant", vec![], "times", Limit::Most(MOST));
+    let mut line =
+        Line::new("a page less its round trip, in times of a constant", vec![], "times", Limit::Most(MOST));
     let (mut pages, mut constants, mut trips) = (Vec::new(), Vec::new(), Vec::new());
     let seen = std::cell::RefCell::new(&mut line);
     pairs(

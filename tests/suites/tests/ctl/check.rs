@@ -222,7 +222,8 @@ fn check_judges_the_pages_configuration_and_holds_it_against_the_daemons() {
     assert_eq!(finding(&none, "the pages are not set up on this machine")["level"], "ok");
 
     let right = with_pages(&scene, &right_pages(&scene)).code(0).json();
-    let contrast = finding(&right, "the accents can be read: #17498f on a light ground 8.1, #9dc1ff on a dark");
+    let contrast =
+        finding(&right, "the accents can be read: #17498f on a light ground 8.1, #9dc1ff on a dark");
     assert_eq!((contrast["level"].as_str(), contrast["area"].as_str()), (Some("ok"), Some("parvis-pages")));
     assert_eq!(finding(&right, "agree that people come to")["level"], "ok");
 
@@ -248,7 +249,9 @@ fn check_judges_the_pages_configuration_and_holds_it_against_the_daemons() {
 
     let wrong = with_pages(&scene, "base-url = \"https://elsewhere.example\"\n[sign-in]\noffered = true\n");
     let wrong = wrong.code(1).json();
-    for words in ["base-url https://elsewhere.example, and the daemon", "has hook-socket /run/parvis/hook.sock"] {
+    for words in
+        ["base-url https://elsewhere.example, and the daemon", "has hook-socket /run/parvis/hook.sock"]
+    {
         let found = finding(&wrong, words);
         assert!(found["level"] == "failure" && !found["action"].as_str().unwrap().is_empty(), "{found}");
     }
@@ -270,7 +273,8 @@ fn check_judges_the_pages_configuration_and_holds_it_against_the_daemons() {
     }
 
     // A file that is none, and every fault at once.
-    let wrong = with_pages(&scene, "listen = \"x\"\nlog = \"trace\"\n[campus]\nlogo = \"/nowhere.gif\"\n").code(1);
+    let wrong =
+        with_pages(&scene, "listen = \"x\"\nlog = \"trace\"\n[campus]\nlogo = \"/nowhere.gif\"\n").code(1);
     for key in ["pages.toml: listen: ", "pages.toml: log: ", "pages.toml: campus.logo: "] {
         assert_eq!(finding(&wrong.json(), key)["level"], "failure");
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use parvis_stand::browser::PATIENCE;
+use parvis_stand::scene::at;
 use parvis_stand::{Behaviour, PagesOptions, SceneOptions, run};
 use serde_json::json;
 
@@ -109,7 +110,9 @@ fn standing(tour: &mut Tour<'_>, locked: &str, gone: &str, active: &str) -> Resu
         sign_in(&tour.browser, &person(login))?;
         let dn = person(login).dn;
         match name {
-            "85-locked" => slapd.replace(&dn, "supannRessourceEtat", &["{COMPTE}S:SupannVerrouAdministratif"])?,
+            "85-locked" => {
+                slapd.replace(&dn, "supannRessourceEtat", &["{COMPTE}S:SupannVerrouAdministratif"])?
+            }
             "85-gone" => slapd.delete(&dn)?,
             _ => slapd.replace(&dn, "supannRessourceEtat", &["{COMPTE}A:SupannActif"])?,
         }
@@ -130,7 +133,11 @@ fn forms(tour: &mut Tour<'_>) -> Result<()> {
     tour.stage.reload("[limits]\nclient = \"2/1h\"\n")?;
     let often = run::until(PATIENCE, || {
         sign_in(&tour.browser, &person("pmoreau"))?;
-        Ok(tour.browser.run("return performance.getEntriesByType('navigation')[0].responseStatus")?.eq(&429).then_some(()))
+        Ok(tour
+            .browser
+            .run("return performance.getEntriesByType('navigation')[0].responseStatus")?
+            .eq(&429)
+            .then_some(()))
     })?;
     often.context("never too often")?;
     tour.look("02-sign-in-too-often")?;
@@ -153,6 +160,6 @@ fn invitation(tour: &mut Tour<'_>) -> Result<()> {
     tour.send("00-link-invitation-confirmed")?;
     let token = link.rsplit('/').next().unwrap_or_default();
     let (_, looked) = tour.stage.scene.daemon.hook("look", &json!({ "link": token }))?;
-    assert_eq!(looked["usable"], "used", "{looked}");
+    assert_eq!(at(&looked, "/usable"), "used", "{looked}");
     Ok(())
 }

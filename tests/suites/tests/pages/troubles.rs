@@ -125,7 +125,9 @@ fn a_session_that_ends_in_mid_form_keeps_what_was_typed_for_its_person() -> Resu
         assert_eq!(browser.text("h1")?, "Votre messagerie");
         assert!(browser.text(".note")?.contains("avant la fin de votre session"));
         assert_eq!(browser.value("#forward")?, "une.longue.adresse+étiquette@ailleurs.example");
-        let chosen = browser.run("return ['forward-yes', 'keep_copy'].map((id) => document.getElementById(id).checked).join()")?;
+        let chosen = browser.run(
+            "return ['forward-yes', 'keep_copy'].map((id) => document.getElementById(id).checked).join()",
+        )?;
         assert_eq!(chosen, "true,false");
         assert!(!has_kept(&browser)?, "it is given back once");
     }

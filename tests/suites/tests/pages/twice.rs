@@ -68,7 +68,9 @@ fn two_tabs_of_two_people() -> Result<()> {
 
 /// Presses the button twice before the first press has an answer.
 fn twice(browser: &Browser, css: &str, title: &str) -> Result<()> {
-    browser.run(&format!("const b = document.querySelector(\"{css}\"); b.click(); b.click(); b.form.submit();"))?;
+    browser.run(&format!(
+        "const b = document.querySelector(\"{css}\"); b.click(); b.click(); b.form.submit();"
+    ))?;
     browser.wait_text("h1", title)
 }
 
@@ -166,7 +168,11 @@ fn the_back_button_repeats_nothing_and_breaks_nothing() -> Result<()> {
                 break;
             }
             let seen = browser.text("h1")?;
-            let known = ["Votre compte informatique est activé", "Ce lien a déjà servi", "Activer votre compte informatique"];
+            let known = [
+                "Votre compte informatique est activé",
+                "Ce lien a déjà servi",
+                "Activer votre compte informatique",
+            ];
             assert!(known.contains(&seen.as_str()), "{seen} at {}", browser.url()?);
             assert!(!browser.source()?.contains("Pivoine"));
         }
