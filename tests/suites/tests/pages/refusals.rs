@@ -13,21 +13,22 @@ use crate::tour::Tour;
 
 #[test]
 fn every_refusal_in_french() -> Result<()> {
-    refusals("fr", ["mdurand", "elefevre", "jdelarue", "tpetit", "lnguyen"])
+    refusals("fr", ["mdurand", "elefevre", "jdelarue", "tpetit", "lnguyen", "pmoreau"])
 }
 
 #[test]
 fn every_refusal_in_english() -> Result<()> {
-    refusals("en", ["sobrien", "elefevre", "jdelarue", "tpetit", "dcohen"])
+    refusals("en", ["sobrien", "elefevre", "jdelarue", "tpetit", "dcohen", "akovacs"])
 }
 
-fn refusals(language: &'static str, people: [&str; 5]) -> Result<()> {
-    let [first, locked, gone, active, tired] = people;
+fn refusals(language: &'static str, people: [&str; 6]) -> Result<()> {
+    let [first, locked, gone, active, tired, late] = people;
     let stage = Stage::new()?;
     let mut tour = Tour::begin(&stage, language)?;
     half_way(&mut tour, first)?;
     mails(&mut tour)?;
     sessions(&mut tour, tired)?;
+    too_late(&mut tour, late)?;
     standing(&mut tour, locked, gone, active)?;
     forms(&mut tour)?;
     // Elsewhere: an SSO in front, or nothing.
@@ -36,7 +37,7 @@ fn refusals(language: &'static str, people: [&str; 5]) -> Result<()> {
     let mut tour = tour.at(&front)?;
     invitation(&mut tour)?;
     tour.go("/sign-in", "01-sign-in-elsewhere")?;
-    tour.end(16);
+    tour.end(17);
     Ok(())
 }
 
@@ -94,6 +95,23 @@ fn sessions(tour: &mut Tour<'_>, login: &str) -> Result<()> {
     tour.stage.reload("")?;
     sign_in(&tour.browser, &person)?;
     tour.look("03-address-restored")
+}
+
+/// A link whose time has passed.
+fn too_late(tour: &mut Tour<'_>, login: &str) -> Result<()> {
+    tour.stage.reload("[links]\nrecovery = \"1s\"\n")?;
+    sign_in(&tour.browser, &person(login))?;
+    let before = tour.stage.scene.inbox.last_number();
+    tour.browser.fill("#address", "late.reader@outside.example")?;
+    tour.browser.press("main form .main")?;
+    let link = tour.stage.link("late.reader@outside.example", before)?;
+    let expired = run::until(PATIENCE, || {
+        tour.browser.goto(&link)?;
+        Ok((!tour.browser.has("main form[action='/link']")?).then_some(()))
+    })?;
+    expired.context("the link never expired")?;
+    tour.look("80-link-expired")?;
+    tour.stage.reload("")
 }
 
 /// Accounts that are locked, gone, or active by another's hand.
