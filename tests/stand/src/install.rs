@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
@@ -53,6 +54,8 @@ pub const CHROMIUM: Package = Package { name: "chromium", purpose: "a browser fo
 pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose: "to drive it" };
 /// nginx.
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
+/// Apache, its program alone: nothing is enabled.
+pub const APACHE: Package = Package { name: "apache2-bin", purpose: "the same, for campuses with Apache" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
 /// SimpleSAMLphp.
@@ -149,6 +152,7 @@ pub const EVERYTHING: &[Package] = &[
     GROOVY,
     JAVA,
     CURL,
+    APACHE,
 ];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
@@ -292,6 +296,9 @@ pub fn python_tools(name: &str, packages: &[&str], say: &mut dyn FnMut(&str)) ->
 /// A package of npm's, of a fixed version, in a folder of its own under `target/tools`, made once. Its scripts do not
 /// run. `npm` is whichever is in `PATH`, else Debian's.
 pub fn npm_package(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    // Once, also where two tests ask at the same time.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _fetching = crate::run::lock(&FETCHING);
     let root = target_directory()?.join("tools").join(format!("npm-{name}-{version}"));
     let (package, whole) = (root.join("node_modules").join(name), root.join("whole"));
     if whole.is_file() {

@@ -9,6 +9,7 @@ mod enrolments;
 mod idle;
 mod many;
 mod measure;
+mod page;
 mod programs;
 mod start;
 
@@ -22,7 +23,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, start; all of them without one
+  NAME     check, enrolments, idle, page, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -50,8 +51,13 @@ impl Length {
 
 type Bench = fn(Length) -> Result<Vec<Line>>;
 
-const ALL: &[(&str, Bench)] =
-    &[("check", check::run), ("enrolments", enrolments::run), ("idle", idle::run), ("start", start::run)];
+const ALL: &[(&str, Bench)] = &[
+    ("check", check::run),
+    ("enrolments", enrolments::run),
+    ("idle", idle::run),
+    ("page", page::run),
+    ("start", start::run),
+];
 
 /// The program.
 pub fn main() -> ExitCode {
