@@ -30,7 +30,8 @@ fn sender() -> Sender {
 
 fn letter<'a>(rendered: &'a Rendered, to: &'a str, name: Option<&'a str>) -> Letter<'a> {
     let date = "2026-09-01T12:30:00Z".parse().unwrap();
-    Letter { to, name, rendered, locale: Locale::Fr, date, message_id: "link.42@univ.example" }
+    let message_id = "link.42@univ.example";
+    Letter { to, name, rendered, locale: Locale::Fr, date, message_id, return_path: None, kind: "link" }
 }
 
 fn message(to: &str, name: Option<&str>, rendered: &Rendered) -> String {

@@ -25,6 +25,8 @@ fn mail_to(to: &str) -> Composed {
     let sender = Sender::new("Université", "ne-pas-repondre@univ.example", None).unwrap();
     let date = "2026-09-01T12:30:00Z".parse().unwrap();
     let letter = Letter {
+        return_path: None,
+        kind: "link",
         to,
         name: None,
         rendered: &rendered,

@@ -127,7 +127,7 @@ def clientOf(requestContext) {
         def request = requestContext?.externalContext?.nativeRequest
         ip = request?.remoteAddr
         agent = request?.getHeader('User-Agent')
-        // Behind a proxy, CAS has settled which address is the person's (cas.audit.engine.alternate-client-addr-header-name).
+        // Behind a proxy, CAS has settled which address is the person's (cas.audit.engine.*).
         def holder = getClass().classLoader.loadClass('org.apereo.inspektr.common.web.ClientInfoHolder')
         ip = holder.clientInfo?.clientIpAddress ?: ip
     } catch (Throwable ignored) {
@@ -300,7 +300,7 @@ class ParvisCall {
         builder.environment().clear()
         builder.redirectError(ProcessBuilder.Redirect.to(new File('/dev/null')))
         Process process = builder.start()
-        held({ process.destroyForcibly() } as Closeable)
+        held({ end(process) } as Closeable)
         process.outputStream.withStream { OutputStream to -> to.write(request.getBytes('UTF-8')) }
         String answer = read(process.inputStream, false)
         int exit = process.waitFor()
@@ -310,6 +310,19 @@ class ParvisCall {
             throw new IOException("parvis-hook ended with ${exit} and said otherwise")
         }
         return answer
+    }
+
+    /** A child, and first what it started: that would hold the pipe open, and we would go on reading. */
+    private static void end(Process process) {
+        try {
+            Object all = Process.getMethod('descendants').invoke(process)
+            ((java.util.stream.Stream) all).forEach { Object each ->
+                Class.forName('java.lang.ProcessHandle').getMethod('destroyForcibly').invoke(each)
+            }
+        } catch (NoSuchMethodException ignored) {
+            // Java 8 cannot say.
+        }
+        process.destroyForcibly()
     }
 
     private String overHttp(String request) {

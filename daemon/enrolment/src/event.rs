@@ -29,6 +29,8 @@ pub enum Event {
     Asked(Request),
     /// The outbox says what became of a mail.
     Mailed(Id, MailOutcome),
+    /// Another mail system reports on a mail that ours had taken: the link that it carried, or none for a notice.
+    Reported(Option<Id>, Report),
     /// The directory write of step 9 ended.
     Written(WriteOutcome),
     /// After a crash or a silence in step 9, the entry was read again.
@@ -163,6 +165,15 @@ pub enum MailOutcome {
     Deferred(String),
     /// Never; the reason in words.
     Refused(String),
+}
+
+/// What a mail system reports of a mail after it was taken (RFC 3464). The reason in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It will not arrive.
+    Failed(String),
+    /// It has not arrived yet.
+    Delayed(String),
 }
 
 /// How the directory write ended.

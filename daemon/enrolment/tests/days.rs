@@ -8,12 +8,13 @@ use common::{MAILBOX, World};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use parvis_enrolment::deadline::Validity;
-use parvis_enrolment::event::MailOutcome;
+use parvis_enrolment::event::{MailOutcome, Report};
 use parvis_enrolment::link::Usable;
 use parvis_enrolment::policy::Forwarding;
 use parvis_enrolment::refusal::Field;
 use parvis_enrolment::{
-    Answer, Closure, Effect, Event, MailKind, Purpose, Refusal, Request, Standing, Step, Wanted, look, wanted,
+    Answer, Closure, Effect, Event, Id, MailKind, Purpose, Refusal, Request, Standing, Step, Wanted, look,
+    wanted,
 };
 
 // ── the calendar ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +221,35 @@ fn an_address_that_the_mail_system_refuses_is_said_to_be_refused() {
     );
     world.mail(session, Some("other@example.net")).unwrap();
     assert_eq!(world.step(), Some(Step::Password), "the recovery address needs no second proof");
+}
+
+#[test]
+fn a_report_from_another_mail_system_is_told_once_and_never_of_a_mail_that_arrived() {
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    let session = world.sign_in().unwrap();
+    world.give(session, ADDRESS).unwrap();
+    let (link, mail) = (world.newest(Purpose::Recovery), world.mails.last().unwrap().mail);
+    world.tell(Event::Mailed(mail, MailOutcome::Sent)).unwrap();
+    let told = |world: &mut World, link: Option<Id>, report: Report| {
+        world.tell(Event::Reported(link, report)).unwrap().effects.len()
+    };
+    let delayed = || Report::Delayed("the server does not answer".to_owned());
+    let failed = || Report::Failed("550 5.1.1 no such user".to_owned());
+    assert_eq!(told(&mut world, Some(link), delayed()), 1);
+    assert_eq!(world.state(session), Ok(Some(Step::RecoveryLink)), "late is not refused");
+    assert_eq!(told(&mut world, Some(link), delayed()), 0, "once");
+    assert_eq!(told(&mut world, Some(link), failed()), 1);
+    assert_eq!(world.state(session), Err(Refusal::AddressRefused(Field::Address)));
+    assert_eq!(told(&mut world, Some(link), failed()), 0, "once");
+    assert_eq!(told(&mut world, Some(link), delayed()), 0, "it has failed already");
+    assert_eq!(told(&mut world, Some(common::id(77)), failed()), 0, "a link that nobody has");
+
+    world.give(session, "other@example.net").unwrap();
+    let link = world.newest(Purpose::Recovery);
+    world.redeem(Purpose::Recovery, None).unwrap();
+    let before = world.enrolment.clone();
+    assert_eq!(told(&mut world, Some(link), failed()), 0);
+    assert_eq!(world.enrolment, before, "who has opened the link has its mail");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use common::person::ADDRESS;
 use common::scene::stage_at;
 use jiff::SignedDuration;
 use parvis_enrolment::enrolment::Stage;
-use parvis_enrolment::event::{MailOutcome, Recovery, WriteOutcome};
+use parvis_enrolment::event::{MailOutcome, Recovery, Report, WriteOutcome};
 use parvis_enrolment::refusal::PasswordFault;
 use parvis_enrolment::{
     Answer, Closure, Decision, Effect, Event, Purpose, Refusal, Request, Sighting, Standing, Step,
@@ -56,6 +56,8 @@ other                 withdra withdra withdra withdra withdra withdra withdra wi
 gone                  gone    gone    gone    gone    gone    gone    gone    gone    gone    gone
 mail sent             address kept    link    charter listing mail    must    forward passwd  nobody
 mail refused          address kept    link    charter listing mail    must    forward passwd  nobody
+mail bounced          address kept    link    charter listing mail    must    forward passwd  nobody
+notice bounced        address kept    link    charter listing mail    must    forward passwd  nobody
 written               address kept    link    charter listing mail    must    forward passwd  nobody
 password refused      address kept    link    charter listing mail    must    forward passwd  nobody
 not written           address kept    link    charter listing mail    must    forward passwd  nobody
@@ -106,6 +108,8 @@ other                 unseen  writing done    withdra locked  gone    expired ca
 gone                  unseen  writing done    withdra locked  gone    expired cancell
 mail sent             unseen  writing done    withdra locked  gone    expired cancell
 mail refused          unseen  writing done    withdra locked  gone    expired cancell
+mail bounced          unseen  writing done    withdra locked  gone    expired cancell
+notice bounced        unseen  writing done    withdra locked  gone    expired cancell
 written               unseen  done+   done    withdra locked  gone    expired cancell
 password refused      unseen  passwd  done    withdra locked  gone    expired cancell
 not written           unseen  passwd  done    withdra locked  gone    expired cancell
@@ -224,6 +228,7 @@ fn rows(world: &World) -> Vec<(&'static str, Event)> {
     marked.profile.marker = Some("a new letter".to_owned());
     let stamp = || Some((world.stamp + 1).to_string());
     let latest = world.mails.last().map_or(common::id(u64::MAX), |order| order.mail);
+    let carried = world.mails.last().map_or(Some(common::id(u64::MAX)), |order| order.link);
     let written = Event::Written;
     vec![
         ask("admit", Request::Admit { return_to: None }),
@@ -261,6 +266,8 @@ fn rows(world: &World) -> Vec<(&'static str, Event)> {
         ("gone", Event::Gone),
         ("mail sent", Event::Mailed(latest, MailOutcome::Sent)),
         ("mail refused", Event::Mailed(latest, MailOutcome::Refused("no".to_owned()))),
+        ("mail bounced", Event::Reported(carried, Report::Failed("no".to_owned()))),
+        ("notice bounced", Event::Reported(None, Report::Failed("no".to_owned()))),
         ("written", written(WriteOutcome::Applied(stamp()))),
         ("password refused", written(WriteOutcome::PasswordRefused(PasswordFault::Reused))),
         ("not written", written(WriteOutcome::NotDone("no".to_owned()))),
@@ -275,7 +282,7 @@ fn rows(world: &World) -> Vec<(&'static str, Event)> {
 }
 
 /// Kinds of requests and events; total, so that a new one does not compile until it is in the table.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "admit",
     "open",
     "enter",
@@ -291,6 +298,7 @@ const KINDS: [&str; 20] = [
     "sighted",
     "gone",
     "mailed",
+    "reported",
     "written",
     "recovered",
     "elapsed",
@@ -315,6 +323,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Sighted(_) => "sighted",
         Event::Gone => "gone",
         Event::Mailed(..) => "mailed",
+        Event::Reported(..) => "reported",
         Event::Written(_) => "written",
         Event::Recovered(_) => "recovered",
         Event::Elapsed => "elapsed",

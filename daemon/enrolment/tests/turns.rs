@@ -7,7 +7,7 @@ mod common;
 use common::person::ADDRESS;
 use common::{OFFERED, World};
 use jiff::SignedDuration;
-use parvis_enrolment::event::{MailOutcome, Recovery, WriteOutcome};
+use parvis_enrolment::event::{MailOutcome, Recovery, Report, WriteOutcome};
 use parvis_enrolment::refusal::PasswordFault;
 use parvis_enrolment::{
     Answer, Closure, Effect, Event, MailKind, Purpose, Refusal, Request, Sighting, Stage, Standing, Step,
@@ -427,6 +427,10 @@ fn a_mail_that_ends_after_its_person_was_erased_writes_nothing() {
             [MailOutcome::Sent, MailOutcome::Deferred("busy".into()), MailOutcome::Refused("no".into())]
         {
             let decision = world.tell(Event::Mailed(common::id(1), outcome)).unwrap();
+            assert_eq!((decision.effects, &world.enrolment), (Vec::new(), &before));
+        }
+        for link in [None, Some(common::id(1))] {
+            let decision = world.tell(Event::Reported(link, Report::Failed("no".into()))).unwrap();
             assert_eq!((decision.effects, &world.enrolment), (Vec::new(), &before));
         }
     }

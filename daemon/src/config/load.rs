@@ -23,6 +23,8 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "mail.ca-file",
     "mail.helo",
     "mail.username",
+    "mail.bounces",
+    "mail.intercept",
     "mail.overrides",
     "password.breached",
 ];

@@ -150,12 +150,23 @@ pub struct Mail {
     pub helo: Option<String>,
     pub username: Option<String>,
     pub password_credential: String,
+    pub authentication: Authentication,
     pub from: String,
+    pub intercept: Option<String>,
+    pub bounces: Option<String>,
+    pub bounce_delimiter: String,
     pub connections: usize,
     pub timeout: String,
     pub overrides: Option<PathBuf>,
     pub retry_first: String,
     pub retry_longest: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    Password,
+    Xoauth2,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -219,6 +230,8 @@ pub struct Limits {
     pub account_password: String,
     pub account_requests: String,
     pub address: String,
+    pub domain: String,
+    pub campus: String,
     pub client: String,
     pub exempt_networks: Vec<String>,
 }

@@ -4,6 +4,7 @@ use super::raw::{Security, Texts, Unknown};
 use super::units::Rate;
 use crate::directory;
 use crate::directory::mapping::Mapping;
+use crate::mail::{Login, ReturnPath};
 use jiff::{SignedDuration, Span};
 use parvis_enrolment::Policy;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,8 +62,12 @@ pub struct MailSettings {
     pub security: Security,
     pub ca_file: Option<PathBuf>,
     pub helo: Option<String>,
-    pub login: Option<(String, SecretString)>,
+    pub login: Option<Login>,
+    /// Before production: everything goes here.
+    pub intercept: Option<String>,
     pub from: String,
+    /// Where mail comes back to; `None`: to `from`, and nobody here reads it.
+    pub bounces: Option<ReturnPath>,
     pub connections: usize,
     pub timeout: SignedDuration,
     pub overrides: Option<PathBuf>,
@@ -87,6 +92,8 @@ pub struct Rates {
     pub password: Rate,
     pub requests: Rate,
     pub address: Rate,
+    pub domain: Rate,
+    pub campus: Rate,
     pub client: Rate,
     pub exempt: Vec<Network>,
 }

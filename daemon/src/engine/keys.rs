@@ -41,6 +41,7 @@ pub struct Keys {
     mask: Zeroizing<[u8; 32]>,
     limits: Zeroizing<[u8; 32]>,
     audit: Zeroizing<[u8; 32]>,
+    returned: Zeroizing<[u8; 32]>,
     check: [u8; 32],
 }
 
@@ -58,6 +59,7 @@ impl Keys {
             mask: of("mask"),
             limits: of("limits"),
             audit: of("audit"),
+            returned: of("return path"),
             check: *of("check"),
         }
     }
@@ -92,6 +94,11 @@ impl Keys {
     /// The key with which the audit chain is linked.
     pub fn audit(&self) -> [u8; 32] {
         *self.audit
+    }
+
+    /// The key of return paths: [`super::returned`].
+    pub fn returned(&self) -> &[u8] {
+        self.returned.as_slice()
     }
 
     /// Tells whether a store was written under the same master key, and nothing else.

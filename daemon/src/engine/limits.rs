@@ -41,9 +41,16 @@ pub fn of_account(keys: &Keys, rates: &Rates, class: Class, person: PersonId) ->
     Counted { key: key::attempts(keys.counted(name, &person.to_string())), rate }
 }
 
-/// The count of mails to an address, whoever asks.
-pub fn of_address(keys: &Keys, rates: &Rates, address: &str) -> Counted {
-    Counted { key: key::attempts(keys.counted("address", &address.to_lowercase())), rate: rates.address }
+/// The counts of a mail to an address, whoever asks: the address's, its domain's, and the campus's.
+pub fn of_mail(keys: &Keys, rates: &Rates, address: &str) -> [Counted; 3] {
+    let address = address.to_lowercase();
+    let domain = address.rsplit('@').next().unwrap_or_default();
+    let counted = |class, subject, rate| Counted { key: key::attempts(keys.counted(class, subject)), rate };
+    [
+        counted("address", &address, rates.address),
+        counted("domain", domain, rates.domain),
+        counted("campus", "", rates.campus),
+    ]
 }
 
 /// The count of guesses at a login, whether the directory has it or not. Where it has, they count by its entry's UUID as
@@ -64,8 +71,16 @@ pub fn of_caller(keys: &Keys, rates: &Rates, uid: u32) -> Counted {
 
 /// The longest that a count of these rates can go on limiting anybody.
 pub fn longest(rates: &Rates) -> SignedDuration {
-    let all =
-        [rates.sign_in, rates.address_changes, rates.password, rates.requests, rates.address, rates.client];
+    let all = [
+        rates.sign_in,
+        rates.address_changes,
+        rates.password,
+        rates.requests,
+        rates.address,
+        rates.domain,
+        rates.campus,
+        rates.client,
+    ];
     all.iter().map(|rate| rate.per).max().unwrap_or(SignedDuration::ZERO)
 }
 

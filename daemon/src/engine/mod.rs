@@ -6,11 +6,13 @@
 
 mod activation;
 mod doubt;
+pub mod fuse;
 pub mod keys;
 pub mod limits;
 mod memo;
 pub mod outbox;
 mod people;
+pub mod returned;
 mod tanks;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,8 @@ pub struct Engine {
     memo: Memo,
     /// Rung when a mail was put into the outbox.
     pub mail: Notify,
+    /// What was seen of the last mails.
+    pub fuse: fuse::Fuse,
 }
 
 /// Why nothing was done.
@@ -120,6 +124,7 @@ impl Engine {
             tanks: Tanks::default(),
             memo: Memo::default(),
             mail: Notify::new(),
+            fuse: fuse::Fuse::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The calls of `org.parvis.Hook`: who may make them, and which part answers.
 
 use super::connection::{Caller, Reply, error_reply, reply, write};
-use super::{Gate, check, refuse, steps};
+use super::{Gate, bounce, check, refuse, steps};
 use crate::config::Settings;
 use crate::dossier::Actor;
 use crate::engine::Failure as EngineFailure;
@@ -106,7 +106,7 @@ async fn answer(desk: &Desk, call: Call) -> Result<Answer, Trouble> {
         Call::State(call) => Answer::Step(Box::new(steps::state(desk, &call.session).await?)),
         Call::Resend(call) => Answer::Step(Box::new(steps::resend(desk, &call.session).await?)),
         Call::Restart(call) => Answer::Step(Box::new(steps::restart(desk, &call.session).await?)),
-        Call::Bounce(_) => Answer::Bounce(parvis_protocol::hook::BounceAnswer { taken: false }),
+        Call::Bounce(call) => Answer::Bounce(bounce::bounce(desk, &call).await?),
     })
 }
 

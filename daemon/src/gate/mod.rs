@@ -4,6 +4,7 @@
 //! matches, and has a limit for everything. What a request means is the rules' business.
 
 mod admin;
+mod bounce;
 mod check;
 mod connection;
 mod hook;

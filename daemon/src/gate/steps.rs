@@ -223,11 +223,8 @@ impl Desk {
     fn counted_address(&self, token: Token, address: Option<&str>) -> Vec<Counted> {
         let mut counted = self.counted(token, Class::AddressChange);
         if let Some(Ok(address)) = address.map(Address::parse) {
-            counted.push(limits::of_address(
-                &self.gate.engine.keys,
-                &self.settings.rates,
-                &address.to_string(),
-            ));
+            let (keys, rates) = (&self.gate.engine.keys, &self.settings.rates);
+            counted.extend(limits::of_mail(keys, rates, &address.to_string()));
         }
         counted
     }

@@ -24,7 +24,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// `name` is the campus's display name, `reply_to` the help desk. The address is the envelope's sender as well.
+    /// `name` is the campus's display name, `reply_to` the help desk. The address is the envelope's sender as well,
+    /// where a letter names no return path.
     ///
     /// # Errors
     /// When an address is not one.
@@ -36,7 +37,7 @@ impl Sender {
         })
     }
 
-    /// The address in `From` and in the envelope.
+    /// The address in `From`.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
@@ -58,6 +59,10 @@ pub struct Letter<'a> {
     pub date: Timestamp,
     /// `id@domain`, without angle brackets: the same at every attempt.
     pub message_id: &'a str,
+    /// Which of our mails it is, for the receivers' statistics: `link`.
+    pub kind: &'a str,
+    /// Where it comes back to; `None`: to the sender.
+    pub return_path: Option<&'a Address>,
 }
 
 /// A message with its envelope. The bytes hold a link: [`fmt::Debug`] does not show them.
@@ -91,6 +96,7 @@ pub fn compose(sender: &Sender, letter: &Letter<'_>) -> Result<Composed, Compose
         .subject(clean::plain(&letter.rendered.subject, 200))
         .header(AutoSubmitted("auto-generated".into()))
         .header(AutoResponseSuppress("All".into()))
+        .header(FeedbackId(format!("{}:account:{}:parvis", letter.kind, sender.address.domain())))
         .header(ContentLanguage(letter.locale.as_str().into()));
     if let Some(reply_to) = &sender.reply_to {
         builder = builder.reply_to(mailbox("", reply_to));
@@ -102,7 +108,8 @@ pub fn compose(sender: &Sender, letter: &Letter<'_>) -> Result<Composed, Compose
     let message =
         builder.multipart(parts).map_err(|e| ComposeError::Build(clean::plain(&e.to_string(), 200)))?;
     let hidden = long_words(&letter.rendered.text);
-    Ok(Composed { from: sender.address.clone(), to, bytes: message.formatted(), hidden })
+    let from = letter.return_path.unwrap_or(&sender.address).clone();
+    Ok(Composed { from, to, bytes: message.formatted(), hidden })
 }
 
 /// Why there is no message.
@@ -211,6 +218,7 @@ macro_rules! header {
 
 header!(AutoSubmitted, "Auto-Submitted", "RFC 3834 section 5: no vacation notice answers it.");
 header!(AutoResponseSuppress, "X-Auto-Response-Suppress", "The same in Exchange's words (MS-OXCMAIL).");
+header!(FeedbackId, "Feedback-ID", "Gmail's: which mail people complain about, in its Postmaster Tools.");
 header!(ContentLanguage, "Content-Language", "RFC 3282: which voice reads it aloud.");
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! enrolments nor the store nor the directory; when and whether to send is `workers`' business. Nothing in this
 //! folder writes to a log: a message holds a link, and whoever reads the log must not get it.
 //!
-//! `Templates::render` → `compose` → `Relay::connect`, `Connection::send`.
+//! `Templates::render` → `compose` → `Relay::connect`, `Connection::send`; what comes back: `report::read`.
 
 pub mod address;
 mod clean;
 pub mod message;
 mod overrides;
+pub mod report;
 mod settings;
 pub mod smtp;
 mod starttls;
@@ -21,8 +22,10 @@ mod wire;
 
 pub use address::{Address, AddressFault};
 pub use message::{ComposeError, Composed, Letter, Sender, compose};
+pub use report::{ReturnPath, ReturnPathFault};
 pub use settings::{Login, RelayFault, RelaySettings, Security};
 pub use smtp::{Accepted, Connection, Probe, Relay};
 pub use templates::{Rendered, TemplateFault, TemplateFaults, Templates};
 pub use values::{Campus, Locale, MailName, Person, Values};
 pub use verdict::{Enhanced, SendError};
+pub use wire::Transcript;

@@ -45,11 +45,11 @@ pub struct Outbox {
 #[derive(Debug, PartialEq, Eq)]
 enum Tried {
     Sent,
-    /// The address is at fault: its person is asked for another.
+    /// Not to this address, ever: its person is asked for another.
     Refused(String),
     Later(String),
-    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a message that it
-    /// does not like, a template that cannot be rendered. Tried again until its deadline.
+    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a template that
+    /// cannot be rendered. Tried again until its deadline.
     Trouble(String),
     /// Nothing can be sent now, whatever the mail.
     Held(String),
@@ -70,11 +70,12 @@ impl Outbox {
     }
 
     /// The settings have changed: other templates from now on, no connection that was made before, and no waiting for a
-    /// server that took nothing, which may be another now.
+    /// server that took nothing or refused too much, which may be another now.
     pub fn replace(&self, post: Post) {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.engine.fuse.replace();
         self.engine.mail.notify_one();
     }
 
@@ -192,9 +193,10 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
 impl From<SendError> for Tried {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
-            SendError::Permanent { address_fault: false, words, .. }
-            | SendError::Transient { code: None, words } => Self::Trouble(words),
+            // Also where the message is what it does not like: to try again costs the sender's good name, and another address
+            // may have another server. Where it is everybody's, the fuse blows.
+            SendError::Permanent { words, .. } => Self::Refused(words),
+            SendError::Transient { code: None, words } => Self::Trouble(words),
             SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
             SendError::Configuration { words, .. } => Self::Held(words),
         }
@@ -217,10 +219,12 @@ async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
     let (outcome, extra) = match tried {
         Tried::Sent => {
             outbox.board.set("mail", State::Working, "the mail server takes our mails");
+            outbox.engine.fuse.note(false);
             (Some(MailOutcome::Sent), vec![gone])
         }
         Tried::Refused(why) => {
             tracing::warn!(%mail, %why, "a mail was refused for good");
+            refused(&outbox.engine, &outbox.board, &why);
             (Some(MailOutcome::Refused(why)), vec![gone])
         }
         Tried::Later(why) => {
@@ -240,6 +244,19 @@ async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
         }
     };
     keep(outbox, due, turn, outcome, extra).await;
+}
+
+/// Notes that a mail was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
+/// asks how it is going is told.
+pub fn refused(engine: &Engine, board: &Board, why: &str) {
+    let Some(blown) = engine.fuse.note(true) else { return };
+    let minutes = blown.pause.as_secs() / 60;
+    let detail = format!(
+        "{} of the last {} mails were refused for good, the last with: {why}. Nothing is sent for {minutes} minutes, so as \
+         not to ruin the sender's name; to go on at once: systemctl reload parvisd",
+        blown.refused, blown.of
+    );
+    board.set("mail", State::Down, &detail);
 }
 
 /// The outcome to tell, once, and the mail due again.
@@ -351,10 +368,11 @@ impl Outbox {
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + HELD);
     }
 
-    /// How long nothing is sent, because the mail server takes nothing.
+    /// How long nothing is sent, because the mail server takes nothing, or refuses too much.
     fn held(&self) -> Option<Duration> {
         let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        let held = until.map(|until| until.saturating_duration_since(Instant::now()));
+        held.filter(|left| !left.is_zero()).max(self.engine.fuse.left())
     }
 }
 
@@ -370,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_at_fault_is_refused_for_good() {
+    fn a_refusal_for_good_is_final_and_our_own_troubles_are_not() {
         let permanent = |address_fault| SendError::Permanent {
             code: Some(554),
             enhanced: None,
@@ -378,7 +396,7 @@ mod tests {
             words: "the words".to_owned(),
         };
         check(permanent(true), Tried::Refused);
-        check(permanent(false), Tried::Trouble);
+        check(permanent(false), Tried::Refused);
         assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
         let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
         assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));

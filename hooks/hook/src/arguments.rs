@@ -52,6 +52,8 @@ pub enum Format {
     CasAup,
     /// Nothing but the exit code.
     ExitCode,
+    /// Nothing, and an exit code that a mail system understands: taken, or try again later.
+    Pipe,
 }
 
 const SOCKET: &str = "/run/parvis/hook.sock";
@@ -74,6 +76,7 @@ or bounce, which reads a mail (RFC 5322) as it is.
   --as cas-interrupt   check, as CAS's InterruptResponse
   --as cas-aup         check, as {\"accepted\": …} for CAS's acceptable use policy
   --as exit-code       nothing but the exit code
+  --as pipe            bounce, for a mail system's pipe: nothing; 0 taken, 75 not now
   --socket PATH        the daemon's socket (PARVIS_SOCKET, /run/parvis/hook.sock)
   --timeout 2s         ends within it, whatever happens: 500ms, 2s (2s; password: 10s)
   --help, --version
@@ -142,7 +145,8 @@ impl Read {
             "cas-interrupt" => self.format = Format::CasInterrupt,
             "cas-aup" => self.format = Format::CasAup,
             "exit-code" => self.format = Format::ExitCode,
-            _ => self.wrong("understand --as: json, cas-interrupt, cas-aup or exit-code"),
+            "pipe" => self.format = Format::Pipe,
+            _ => self.wrong("understand --as: json, cas-interrupt, cas-aup, exit-code or pipe"),
         }
     }
 
@@ -163,6 +167,10 @@ impl Read {
     fn finish(mut self, socket: Option<OsString>) -> Command {
         match self.method {
             None => self.wrong("make a call: none was named (see --help)"),
+            Some(Method::Bounce) if self.format == Format::Pipe => {}
+            Some(_) if self.format == Format::Pipe => {
+                self.wrong("say the answer in a mail system's way: only bounce has it");
+            }
             Some(Method::Check) => {}
             Some(_) if matches!(self.format, Format::CasInterrupt | Format::CasAup) => {
                 self.wrong("say the answer in CAS's words: only check has them");

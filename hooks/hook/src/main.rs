@@ -124,9 +124,13 @@ impl Finished {
             Format::Json => self.outcome.json(self.language).map(Some),
             Format::CasInterrupt => Ok(Some(self.outcome.cas_interrupt(self.language).to_string())),
             Format::CasAup => Ok(Some(self.outcome.cas_aup(self.language).to_string())),
-            Format::ExitCode => Ok(None),
+            Format::ExitCode | Format::Pipe => Ok(None),
         };
-        let exit = self.outcome.exit_code();
+        let exit = match format {
+            // To a mail system every other code is final, and the report would be lost.
+            Format::Pipe if self.outcome.exit_code() != 0 => 75,
+            _ => self.outcome.exit_code(),
+        };
         match text {
             Ok(Some(text)) => written(streams::write_output(&format!("{text}\n"), Some(deadline)), exit),
             Ok(None) => ExitCode::from(exit),

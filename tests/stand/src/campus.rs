@@ -216,7 +216,7 @@ fn state(state: State, mailbox: bool) -> &'static [(&'static str, &'static str)]
             ("supannRessourceEtat", "{COMPTE}A:SupannActif"),
             ("supannRessourceEtatDate", "{COMPTE}A:SupannActif:20240902:"),
         ],
-        // One attribute's values side by side: slapadd makes two attributes of one name of them otherwise.
+        // An attribute's values stand together: slapadd keeps them as they come, and clients see the last group only.
         (Active, true) => &[
             ("supannRessourceEtat", "{COMPTE}A:SupannActif"),
             ("supannRessourceEtat", "{MAIL}A:SupannActif"),

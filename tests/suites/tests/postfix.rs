@@ -10,7 +10,11 @@ fn scene() -> Result<(Scene, Postfix, Inbox)> {
     let outside = Inbox::start(InboxOptions::default())?;
     let refused = "inline:{ {refused@laposte.example = REJECT 5.1.1 no such mailbox} }";
     let extra_config = format!("smtpd_recipient_restrictions = check_recipient_access {refused}, permit\n");
-    let postfix = Postfix::start(&PostfixOptions { relay_to: outside.port(), extra_config })?;
+    let postfix = Postfix::start(&PostfixOptions {
+        relay_to: outside.port(),
+        extra_config,
+        ..PostfixOptions::default()
+    })?;
     let config = format!(
         "[mail]\nhost = \"localhost\"\nport = {}\nsecurity = \"starttls\"\nca-file = {:?}\n",
         postfix.submission_port(),

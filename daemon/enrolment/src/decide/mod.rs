@@ -33,6 +33,7 @@ pub fn decide(
         Event::Gone => sighting::gone(&mut work),
         Event::Asked(request) => asked(&mut work, request)?,
         Event::Mailed(mail, outcome) => passing::mailed(&mut work, mail, outcome),
+        Event::Reported(link, report) => passing::reported(&mut work, link, report),
         Event::Written(outcome) => activating::written(&mut work, outcome),
         Event::Recovered(recovery) => activating::recovered(&mut work, recovery),
         Event::Elapsed => passing::elapsed(&mut work),

@@ -2,7 +2,7 @@
 
 use super::work::{Work, name};
 use crate::enrolment::{Closure, Stage, Step};
-use crate::event::{Answer, MailOutcome};
+use crate::event::{Answer, MailOutcome, Report};
 use crate::link::{Delivery, Fate, Id, Purpose};
 use crate::refusal::Refusal;
 use jiff::SignedDuration;
@@ -12,8 +12,7 @@ const KEEP_LINKS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What became of a mail. Of somebody who was erased while it was under way, nothing is written down again.
 pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer {
-    let nameless = work.next.profile.login.is_empty() && work.next.links.is_empty() && !work.next.open();
-    if nameless || matches!(work.next.stage, Stage::Unseen) {
+    if erased(work) {
         return Answer::State;
     }
     let now = work.now();
@@ -40,6 +39,44 @@ pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer 
         work.record(what, &[("purpose", purpose), ("why", &why)]);
     }
     Answer::State
+}
+
+/// What another mail system says of a mail that ours had taken. Said twice, it is one report; of a link that was used it
+/// is not believed, because its mail arrived.
+pub(super) fn reported(work: &mut Work, link: Option<Id>, report: Report) -> Answer {
+    if erased(work) {
+        return Answer::State;
+    }
+    let now = work.now();
+    let (what, why, delivery) = match report {
+        Report::Failed(why) => ("mail-bounced", why.clone(), Delivery::Refused(now, why)),
+        Report::Delayed(why) => ("mail-delayed", why.clone(), Delivery::Deferred(now, why)),
+    };
+    let purpose = match link {
+        None => "notice",
+        Some(id) => {
+            let Some(link) = work.next.links.iter_mut().find(|link| link.id == id) else {
+                return Answer::State;
+            };
+            let news = match (&link.delivery, &delivery) {
+                (Delivery::Refused(..), _) | (Delivery::Deferred(..), Delivery::Deferred(..)) => false,
+                (Delivery::Queued | Delivery::Sent(_) | Delivery::Deferred(..), _) => true,
+            };
+            if !news || matches!(link.fate, Fate::Used(_)) {
+                return Answer::State;
+            }
+            link.delivery = delivery;
+            name(link.purpose)
+        }
+    };
+    work.record(what, &[("purpose", purpose), ("why", &why)]);
+    Answer::State
+}
+
+/// Whether this is what stays of somebody who was erased: nothing is written down again.
+fn erased(work: &Work) -> bool {
+    let nameless = work.next.profile.login.is_empty() && work.next.links.is_empty() && !work.next.open();
+    nameless || matches!(work.next.stage, Stage::Unseen)
 }
 
 /// Time passed: what has ended is put away. Nothing here decides whether a link or a session is good; the clock

@@ -110,7 +110,7 @@ pub enum Move {
     ReadBefore(usize),
     /// The entry is removed, or moves out of the watch's sight.
     Remove,
-    /// What became of a mail.
+    /// What became of a mail, as our mail system says, or another.
     Mailed { mail: usize, outcome: usize },
     /// How a write ended, or what was found after a crash.
     Outcome(usize),
@@ -187,7 +187,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => any::<u8>().prop_map(|which| Move::RollBack(which.into())),
         1 => any::<u8>().prop_map(|which| Move::ReadBefore(which.into())),
         1 => Just(Move::Remove),
-        4 => (any::<u8>(), 0..3usize).prop_map(|(mail, outcome)| Move::Mailed { mail: mail.into(), outcome }),
+        4 => (any::<u8>(), 0..5usize).prop_map(|(mail, outcome)| Move::Mailed { mail: mail.into(), outcome }),
         2 => (0..8usize).prop_map(Move::Outcome),
         2 => Just(Move::Sweep),
         2 => prop::bool::weighted(0.3).prop_map(|cancel| Move::Desk { cancel }),

@@ -7,7 +7,7 @@ use crate::common::{self, World};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::enrolment::Stage;
-use parvis_enrolment::event::{MailOutcome, Recovery, WriteOutcome};
+use parvis_enrolment::event::{MailOutcome, Recovery, Report, WriteOutcome};
 use parvis_enrolment::link::Usable;
 use parvis_enrolment::policy::{Forwarding, Population};
 use parvis_enrolment::refusal::PasswordFault;
@@ -313,9 +313,15 @@ impl Player {
         let outcome = match outcome {
             0 => MailOutcome::Sent,
             1 => MailOutcome::Deferred("greylisted".to_owned()),
-            _ => MailOutcome::Refused("no such user".to_owned()),
+            2 => MailOutcome::Refused("no such user".to_owned()),
+            3 => return self.reported(order.link, Report::Delayed("still trying".to_owned())),
+            _ => return self.reported(order.link, Report::Failed("no such user".to_owned())),
         };
         self.tell(&Event::Mailed(order.mail, outcome), false).map(|_| ())
+    }
+
+    fn reported(&mut self, link: Option<Id>, report: Report) -> Result<(), String> {
+        self.tell(&Event::Reported(link, report), false).map(|_| ())
     }
 }
 

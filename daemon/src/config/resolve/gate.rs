@@ -7,12 +7,14 @@ use super::Checker;
 
 impl Checker<'_> {
     pub(super) fn rates(&mut self, limits: &raw::Limits) -> Option<Rates> {
-        let [sign_in, address_changes, password, requests, address, client] = [
+        let [sign_in, address_changes, password, requests, address, domain, campus, client] = [
             ("limits.account-sign-in", &limits.account_sign_in),
             ("limits.account-address", &limits.account_address),
             ("limits.account-password", &limits.account_password),
             ("limits.account-requests", &limits.account_requests),
             ("limits.address", &limits.address),
+            ("limits.domain", &limits.domain),
+            ("limits.campus", &limits.campus),
             ("limits.client", &limits.client),
         ]
         .map(|(key, text)| self.take(key, units::rate(text)));
@@ -25,6 +27,8 @@ impl Checker<'_> {
             password: password?,
             requests: requests?,
             address: address?,
+            domain: domain?,
+            campus: campus?,
             client: client?,
             exempt,
         })

@@ -16,6 +16,7 @@ pub fn look(settings: &Settings, notes: &mut Notes) {
     time(settings, notes.about("time"));
     addresses(settings, notes.about("pages"));
     sender(settings, notes.about("mail"));
+    return_path(settings, notes.about("mail"));
     roles(settings, notes.about("roles"));
     gate(settings, notes.about("applications"));
 }
@@ -91,6 +92,33 @@ fn sender(settings: &Settings, notes: &mut Notes) {
             "a full name, parvis.univ.example",
             action,
         );
+    }
+}
+
+/// Where mail comes back to; a receiver compares that domain with the sender's (SPF alignment, RFC 7489 section 3.1.2).
+fn return_path(settings: &Settings, notes: &mut Notes) {
+    let mail = &settings.mail;
+    let Some(path) = &mail.bounces else {
+        let what =
+            format!("what cannot be delivered comes back to {}, and Parvis does not know of it", mail.from);
+        return notes.ok(what);
+    };
+    let from = mail.from.rsplit('@').next().unwrap_or_default().to_lowercase();
+    let (domain, below) = (path.domain(), |a: &str, b: &str| a == b || a.ends_with(&format!(".{b}")));
+    if below(domain, &from) || below(&from, domain) {
+        notes.ok(format!("what cannot be delivered comes back to an address in {domain}"));
+    } else {
+        let action =
+            "receivers that ask for DMARC want both in one domain, or a DKIM signature of the sender's";
+        notes.warning(
+            format!("mail.bounces is in {domain}, and mail.from in {from}"),
+            "one domain, or one below the other",
+            action,
+        );
+    }
+    if settings.roles.mta.is_empty() {
+        let action = "name the user as whom the mail system runs parvis-hook bounce";
+        notes.warning("gate.mta is empty: nobody may hand over what comes back", "a user or a group", action);
     }
 }
 

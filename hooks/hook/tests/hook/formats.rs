@@ -111,6 +111,27 @@ fn a_fault_stops_the_person_in_every_format() {
 }
 
 #[test]
+fn a_mail_system_keeps_what_could_not_be_taken() {
+    let taken = Daemon::answering(&json!({ "taken": false }));
+    let pipe =
+        |socket: &std::path::Path| run(socket, &["bounce", "--as", "pipe"], b"To: a@b.example\r\n\r\n");
+    let silent = |ended: &Ended| ended.output.is_empty();
+    let ended = pipe(&taken.socket());
+    assert!(ended.code == 0 && silent(&ended));
+    let not_permitted = json!({ "call": "bounce", "role": "mta" });
+    let refused = Daemon::failing("org.parvis.Hook.NotPermitted", &not_permitted);
+    for ended in [pipe(nowhere()), pipe(&refused.socket())] {
+        assert!(ended.code == 75 && silent(&ended), "{ended:?}");
+    }
+    assert_eq!(
+        run(nowhere(), &["bounce", "--as", "pipe", "--nonsense"], b"").code,
+        75,
+        "queued until it is mended"
+    );
+    assert_eq!(run(nowhere(), &["check", "--as", "pipe"], b"{}").code, 75);
+}
+
+#[test]
 fn only_check_has_cas_s_words() {
     for format in ["cas-interrupt", "cas-aup"] {
         let ended = run(nowhere(), &["open", "--as", format], b"{}");

@@ -164,7 +164,11 @@ impl Lemon {
         for entry in std::fs::read_dir(self.place.join("sessions"))? {
             let path = entry?.path();
             // One may be on its way out.
-            let text = if path.is_file() { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+            let text = if path.is_file() {
+                std::fs::read_to_string(&path).unwrap_or_default()
+            } else {
+                String::new()
+            };
             if text.contains("\"_session_kind\":\"SSO\"") {
                 held.push(text);
             }
@@ -191,7 +195,8 @@ impl Lemon {
     /// The lines that the plugin wrote.
     pub fn decisions(&self) -> Vec<String> {
         let log = self.log();
-        let said = log.lines().filter_map(|line| line.split_once("Parvis: ").map(|(_, said)| said.to_owned()));
+        let said =
+            log.lines().filter_map(|line| line.split_once("Parvis: ").map(|(_, said)| said.to_owned()));
         said.collect()
     }
 

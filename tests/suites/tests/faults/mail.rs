@@ -66,6 +66,82 @@ fn a_mail_server_that_is_down_is_said_and_the_mail_comes_when_it_is_back() -> Re
 }
 
 #[test]
+fn when_everybody_is_refused_mail_is_paused_and_a_reload_goes_on() -> Result<()> {
+    let scene = scene("account-address = \"1000/1h\"\n")?;
+    let mut walk = scene.open("mdurand")?;
+    for number in 0..10 {
+        let address = format!("nobody{number}@ailleurs.example");
+        scene.inbox.script(&address, Behaviour::Reject);
+        let (code, answer) = walk.call("recovery-address", json!({ "address": address }))?;
+        assert_eq!(code, 0, "{answer}");
+        let told = run::until(LONG, || Ok((walk.call("state", json!({}))?.0 == 1).then_some(())))?;
+        assert!(told.is_some(), "the refusal of {address} never came");
+    }
+    status_now(&scene.daemon, "10 of the last 10 mails were refused for good")?;
+    let before = scene.inbox.counts().recipients;
+    walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
+    assert_eq!(delivery(&mut walk)?, "queued");
+    // Whatever else is sent waits as well, and the page is told nothing wrong.
+    let mut other = scene.open("pmoreau")?;
+    other.step("recovery-address", json!({ "address": "paul@courriel.example" }), "recovery-link")?;
+    status_now(&scene.daemon, "systemctl reload parvisd")?;
+    assert_eq!(scene.inbox.counts().recipients, before, "nothing was tried");
+    scene.daemon.hangup()?;
+    scene.inbox.wait_for("paul@courriel.example", |_| true, LONG)?;
+    scene.inbox.wait_for(ADDRESS, |_| true, LONG)?;
+    status_now(&scene.daemon, "everything works")?;
+    Ok(())
+}
+
+#[test]
+fn before_production_every_mail_goes_to_one_address_and_says_for_whom_it_was() -> Result<()> {
+    let config = "[mail]\nintercept = \"essais@univ.example\"\n".to_owned();
+    let scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
+    let mut walk = give(&scene, ADDRESS)?;
+    let mail = scene.mail("essais@univ.example", 0)?;
+    assert!(mail.subject().starts_with(&format!("[{ADDRESS}] ")), "{}", mail.subject());
+    assert!(scene.inbox.messages_to(ADDRESS).is_empty());
+    walk.step("redeem", json!({ "link": parvis_stand::scene::link(&mail)? }), "charter")?;
+    assert!(scene.daemon.log_contains("mail.intercept"), "the log says so at the start");
+    Ok(())
+}
+
+#[test]
+fn a_message_that_is_refused_for_good_is_not_sent_again_and_again() -> Result<()> {
+    let scene = scene("")?;
+    let refused = Behaviour::Answer(Stage::Dot, "554 5.7.1 looks like spam".to_owned());
+    scene.inbox.script(ADDRESS, refused);
+    let mut walk = give(&scene, ADDRESS)?;
+    let told = run::until(LONG, || Ok((walk.call("state", json!({}))?.0 == 1).then_some(())))?;
+    assert!(told.is_some(), "the person was not told");
+    // Longer than the first retries would have been.
+    walk.step("recovery-address", json!({ "address": "other@ailleurs.example" }), "recovery-link")?;
+    scene.inbox.wait_for("other@ailleurs.example", |_| true, LONG)?;
+    assert_eq!(scene.inbox.counts().recipients, 2, "one try for each address");
+    Ok(())
+}
+
+#[test]
+fn a_mail_domain_and_the_campus_have_limits_of_their_own() -> Result<()> {
+    let scene = scene("domain = \"2/1h\"\ncampus = \"3/1h\"\n")?;
+    let mut walk = scene.open("mdurand")?;
+    let mut give = |address: &str| -> Result<(i32, Value)> {
+        walk.call("recovery-address", json!({ "address": address }))
+    };
+    assert_eq!((give("a@ailleurs.example")?.0, give("b@AILLEURS.example")?.0), (0, 0));
+    let (_, refused) = give("c@ailleurs.example")?;
+    assert_eq!(refusal(&refused), "too-many-attempts", "the domain has had its share: {refused}");
+    assert!(
+        refused["refusal"]["retry_after"].as_i64().is_some_and(|wait| (1..=1800).contains(&wait)),
+        "{refused}"
+    );
+    assert_eq!(give("a@courriel.example")?.0, 0, "another domain has not");
+    let (_, refused) = give("a@troisieme.example")?;
+    assert_eq!(refusal(&refused), "too-many-attempts", "the campus has: {refused}");
+    Ok(())
+}
+
+#[test]
 fn an_address_that_the_mail_system_refuses_is_said_and_can_be_corrected() -> Result<()> {
     let scene = scene("")?;
     scene.inbox.script("typo@ailleurs.example", Behaviour::Reject);

@@ -80,7 +80,10 @@ fn a_program_is_told_honestly_and_gets_nothing() -> Result<()> {
     ensure!(url.starts_with("https://activation.univ.example/enter/"), "{said}");
     ensure!(said.get("id").is_none(), "{said}");
     let (status, said) = campus.sign_in_json(LOCKED)?;
-    assert_eq!((status, at(&said, "/result"), at(&said, "/parvis/status")), (401, &json!(0), &json!("locked")));
+    assert_eq!(
+        (status, at(&said, "/result"), at(&said, "/parvis/status")),
+        (401, &json!(0), &json!("locked"))
+    );
     ensure!(campus.lemon.sessions()?.is_empty());
     let (status, said) = campus.sign_in_json(ACTIVE)?;
     assert_eq!((status, at(&said, "/result")), (200, &json!(1)));

@@ -83,8 +83,14 @@ fn no_answer_but_a_clear_yes_opens() -> Result<()> {
         ("a word for yes", says("{\"parameters\":{\"allow\":\"true\"}}")),
         ("no yes at all", says("{\"parameters\":{\"status\":\"active\"}}")),
         ("an error beside a yes", says(&format!("{{\"error\":\"org.parvis.Hook.Fault\",{yes}}}"))),
-        ("an address that is none", says("{\"parameters\":{\"allow\":false,\"url\":\"javascript:alert(1)\"}}")),
-        ("two lines", says("{\"parameters\":{\"allow\":false,\"url\":\"https://a.example/\\r\\nSet-Cookie: x=1\"}}")),
+        (
+            "an address that is none",
+            says("{\"parameters\":{\"allow\":false,\"url\":\"javascript:alert(1)\"}}"),
+        ),
+        (
+            "two lines",
+            says("{\"parameters\":{\"allow\":false,\"url\":\"https://a.example/\\r\\nSet-Cookie: x=1\"}}"),
+        ),
     ];
     for (case, manner) in manners {
         fake.becomes(manner);

@@ -58,7 +58,8 @@ fn the_portals_own_form_changes_no_provisional_password() -> Result<()> {
 
 #[test]
 fn the_portals_rest_server_resets_no_provisional_password() -> Result<()> {
-    let campus = Campus::with(SceneOptions::default(), configured(writing(json!({ "restPasswordServer": 1 }))), &[])?;
+    let campus =
+        Campus::with(SceneOptions::default(), configured(writing(json!({ "restPasswordServer": 1 }))), &[])?;
     let reset = |login: &str| {
         let body = json!({ "user": login, "password": OTHER }).to_string();
         campus.lemon.post_json("/proxy/pwdReset", &body)
@@ -89,7 +90,8 @@ fn a_link_by_mail_resets_no_provisional_password() -> Result<()> {
         campus.lemon.post("/resetpwd", &[], &[("mail", &address)])?;
         let mail = post.wait_for(&address, |_| true, Duration::from_secs(30))?;
         let text = mail.readable().replace("&amp;", "&");
-        let token = text.split("mail_token=").nth(1).and_then(|rest| rest.split(['&', '"', ' ', '\n']).next());
+        let token =
+            text.split("mail_token=").nth(1).and_then(|rest| rest.split(['&', '"', ' ', '\n']).next());
         let token = token.with_context(|| format!("no token: {text}"))?.trim().to_owned();
         let form = campus.lemon.get(&format!("/resetpwd?mail_token={token}"), &[])?;
         let once = form.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());

@@ -29,13 +29,19 @@ fn it_compiles_without_a_warning_and_keeps_the_houses_form() -> Result<()> {
         let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
         ensure!(said == format!("{name} syntax OK"), "{said}");
         let text = std::fs::read_to_string(&path)?;
-        ensure!(text.starts_with("# ") && text.contains("SPDX-License-Identifier: MIT OR Apache-2.0"), "{name}");
+        ensure!(
+            text.starts_with("# ") && text.contains("SPDX-License-Identifier: MIT OR Apache-2.0"),
+            "{name}"
+        );
         ensure!(text.contains("\nuse strict;\nuse warnings;\n"), "{name}");
         ensure!(text.lines().count() <= 500, "{name} is too long");
         for (number, line) in text.lines().enumerate() {
             ensure!(line.chars().count() <= 120, "{name}:{}: too long a line", number + 1);
             // One string given to a shell would be one too many.
-            ensure!(!line.contains("system(") && !line.contains("qx") && !line.contains('\t'), "{name}: {line}");
+            ensure!(
+                !line.contains("system(") && !line.contains("qx") && !line.contains('\t'),
+                "{name}: {line}"
+            );
         }
     }
     Ok(())

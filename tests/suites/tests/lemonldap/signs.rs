@@ -62,7 +62,8 @@ fn the_daemon_is_told_who_from_where_in_which_language_and_where_to() -> Result<
     let long = format!("/cas/login?service=http%3A%2F%2Fapp.univ.example%2F{}", "x".repeat(700));
     sign_in(&long, &[])?;
     let back = at(&fake.heard()?, "/return_to").clone();
-    let kept = back.as_str().unwrap_or_default().strip_prefix(portal.trim_end_matches('/')).unwrap_or_default();
+    let kept =
+        back.as_str().unwrap_or_default().strip_prefix(portal.trim_end_matches('/')).unwrap_or_default();
     ensure!(kept.starts_with("/parvis/") && kept.len() < 200, "{back}");
     for _ in 0..2 {
         let reply = campus.lemon.get(kept, &[])?;

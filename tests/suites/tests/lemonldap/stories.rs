@@ -42,7 +42,11 @@ impl Person {
         })?;
         here.with_context(|| {
             let log = self.campus.lemon.log() + &self.campus.lemon.app_log();
-            format!("never at {begins}, but at {:?}: {:?}\n{log}", self.browser.url(), self.browser.text("body"))
+            format!(
+                "never at {begins}, but at {:?}: {:?}\n{log}",
+                self.browser.url(),
+                self.browser.text("body")
+            )
         })
     }
 

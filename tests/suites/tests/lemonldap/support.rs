@@ -51,8 +51,11 @@ impl Campus {
 
     /// As a program: it wants JSON.
     pub fn sign_in_json(&self, login: &str) -> Result<(u16, Value)> {
-        let reply =
-            self.lemon.sign_in(login, &person(login).provisional_password, &[("Accept", "application/json")])?;
+        let reply = self.lemon.sign_in(
+            login,
+            &person(login).provisional_password,
+            &[("Accept", "application/json")],
+        )?;
         let said = serde_json::from_str(&reply.body).with_context(|| reply.body.clone())?;
         ensure!(reply.status != 500, "{said}: {}", self.lemon.log());
         Ok((reply.status, said))
@@ -89,7 +92,13 @@ impl Campus {
 
     /// This answer is a page with these words, and lets nobody in.
     pub fn told(&self, reply: &Reply, words: &str) -> Result<()> {
-        ensure!(reply.body.contains(words), "no {words:?} ({}): {}\n{}", reply.status, reply.body, self.lemon.log());
+        ensure!(
+            reply.body.contains(words),
+            "no {words:?} ({}): {}\n{}",
+            reply.status,
+            reply.body,
+            self.lemon.log()
+        );
         ensure!(!reply.body.contains(" at /") && reply.location().is_empty(), "{}", reply.body);
         self.nobody_is_in(reply)
     }
@@ -104,7 +113,8 @@ impl Campus {
 fn with_socket(params: &[(&str, &str)], socket: &Path) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> =
         params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    if !["parvisSocket", "parvisHook", "parvisUrl"].iter().any(|way| params.iter().any(|(key, _)| key == way)) {
+    if !["parvisSocket", "parvisHook", "parvisUrl"].iter().any(|way| params.iter().any(|(key, _)| key == way))
+    {
         all.push(("parvisSocket".to_owned(), socket.display().to_string()));
     }
     all

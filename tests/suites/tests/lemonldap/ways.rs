@@ -204,7 +204,8 @@ fn an_http_server_is_asked_with_its_token_and_hangs_nobody() -> Result<()> {
     let (server, place) = (Server::new()?, Place::new("token")?);
     let token = "a-token-of-the-stand-5177";
     std::fs::write(place.join("token"), format!("{token}\n"))?;
-    let (url, file) = (format!("http://127.0.0.1:{}", server.port), place.join("token").display().to_string());
+    let (url, file) =
+        (format!("http://127.0.0.1:{}", server.port), place.join("token").display().to_string());
     let params = [("parvisUrl", url.as_str()), ("parvisTokenFile", &file), ("parvisTimeout", TIMEOUT)];
     let campus = Campus::with(SceneOptions::default(), LemonOptions::default(), &params)?;
     closed(&campus, "it says nothing")?;
@@ -212,7 +213,10 @@ fn an_http_server_is_asked_with_its_token_and_hangs_nobody() -> Result<()> {
     closed(&campus, "it says too much")?;
     let yes = b"{\"schema\":1,\"ok\":true,\"allow\":true,\"status\":\"active\"}";
     let said = |status: &str, body: &[u8]| {
-        Served::Says([format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat())
+        Served::Says(
+            [format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body]
+                .concat(),
+        )
     };
     for (case, answer) in [
         ("no HTTP", Served::Says(b"yes, yes\n".to_vec())),

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use parvis_stand::sso::{Reply, Sso, SsoOptions};
+use parvis_suites::strange::{self, Habit, strange_daemon};
 use serde_json::{Value, json};
 
-use crate::support::{self, Habit, Stage, refused, strange_daemon};
+use crate::support::{Stage, refused, slowly};
 
 /// What is asked about somebody, and how long it took.
 fn asked(sso: &Sso) -> Result<(Reply, Duration)> {
@@ -67,12 +68,12 @@ fn a_directory_that_is_down_is_said_as_unavailable() -> Result<()> {
 #[test]
 fn whatever_a_strange_daemon_answers_is_no_yes() -> Result<()> {
     let habits: [(&str, Habit, u16); 6] = [
-        ("endless", support::endless, 500),
-        ("silent", support::silent, 503),
-        ("dripping", support::dripping, 503),
-        ("garbage", support::garbage, 500),
-        ("another answer", support::another_answer, 500),
-        ("another error", support::another_error, 500),
+        ("endless", strange::endless, 500),
+        ("silent", strange::silent, 503),
+        ("dripping", strange::dripping, 503),
+        ("garbage", strange::garbage, 500),
+        ("another answer", strange::another_answer, 500),
+        ("another error", strange::another_error, 500),
     ];
     for (name, habit, status) in habits {
         let (_place, socket) = strange_daemon(habit)?;
@@ -96,12 +97,12 @@ fn a_daemon_that_does_not_give_us_the_role_is_said_so() -> Result<()> {
 
 #[test]
 fn a_request_that_is_under_way_is_answered_though_it_is_told_to_stop() -> Result<()> {
-    let (_place, socket) = strange_daemon(support::silent)?;
+    let (_place, socket) = strange_daemon(strange::silent)?;
     let mut sso = Sso::before(&socket, SsoOptions::default())?;
     let (reply, status) = std::thread::scope(|scope| -> Result<_> {
         let (said, port) = (&sso.log(), sso.port());
         assert!(said.contains("listening"));
-        let asking = scope.spawn(move || support::slowly(port));
+        let asking = scope.spawn(move || slowly(port));
         std::thread::sleep(Duration::from_millis(400));
         let ended = sso.terminate()?;
         Ok((asking.join().expect("the asker lives")?, ended))

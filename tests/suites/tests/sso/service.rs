@@ -8,9 +8,12 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result};
 use parvis_stand::binaries::{Profile, binaries, workspace};
+use parvis_stand::certs::Certificate;
 use parvis_stand::place::{Place, Port};
 use parvis_stand::run;
 use parvis_stand::sso::TOKEN;
+
+use crate::support::{Stage, check_by_tls};
 
 fn program(args: &[&str]) -> Result<Output> {
     run::output(&binaries(Profile::Dev)?.parvis_sso, args, b"")
@@ -155,4 +158,37 @@ fn the_units_the_defaults_and_the_users_say_the_same() -> Result<()> {
     let table = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success() && Path::new(&security).is_file(), "{table}");
     Ok(())
+}
+
+/// The fenced blocks of a page that hold this text.
+fn block(page: &str, holds: &str) -> Result<String> {
+    let text = std::fs::read_to_string(workspace().join(page))?;
+    let found = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    found.into_iter().find(|block| block.contains(holds)).map(str::to_owned).context("no such block")
+}
+
+#[test]
+fn the_commands_of_the_page_do_what_it_says() -> Result<()> {
+    let stage = Stage::new()?;
+    let sh = |text: &str| run::expect(&run::program("sh")?, &["-euc", text], b"");
+    let ask = block("docs/sso.md", "curl -s")?.replace("http://127.0.0.1:8471", &stage.sso.url());
+    let ask = ask.replace("/etc/parvis/credentials/sso-token", &stage.sso.token_file().display().to_string());
+    let printed = sh(&ask)?;
+    let page = std::fs::read_to_string(workspace().join("docs/sso.md"))?;
+    assert!(page.contains(printed.trim()), "{printed}");
+    // The authority and the client's certificate, without the users that a test has not.
+    let place = Place::new("sso-page")?;
+    let dir = place.path().display().to_string();
+    let commands = block("docs/sso.md", "openssl req -x509")?;
+    let lines: Vec<&str> =
+        commands.lines().filter(|line| !line.starts_with("install") && !line.starts_with("chgrp")).collect();
+    sh(&format!("cd {dir}; {}", lines.join("\n").replace("/root/", &format!("{dir}/"))))?;
+    let ours = std::fs::read(stage.sso.authority().file())?;
+    std::fs::copy(place.join("client-ca.pem"), stage.sso.authority().file())?;
+    stage.sso.hangup()?;
+    stage.sso.wait_log("are read again")?;
+    std::fs::write(stage.sso.authority().file(), ours)?;
+    let client = Certificate { certificate: place.join("client.pem"), key: place.join("client.key") };
+    assert_eq!(check_by_tls(&stage.sso, Some(&client), "cbernard")?.0, 200);
+    stage.sso.wait_log("by=cas.univ.example").map(|_| ())
 }

@@ -1,13 +1,10 @@
 //! What these tests share.
 
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::Output;
 
 use anyhow::{Context, Result};
 use parvis_stand::certs::Certificate;
-use parvis_stand::place::Place;
 use parvis_stand::sso::{Reply, Sso, SsoOptions};
 use parvis_stand::{Scene, SceneOptions, install, run};
 use serde_json::Value;
@@ -65,60 +62,6 @@ pub fn check_by_tls(sso: &Sso, certificate: Option<&Certificate>, login: &str) -
     let text = String::from_utf8_lossy(&out.stdout);
     let (body, status) = text.rsplit_once('\n').context("no status")?;
     Ok((status.parse()?, serde_json::from_str(body).with_context(|| format!("no JSON: {body:?}"))?))
-}
-
-/// What a strange daemon does with each connection, after it has read something.
-pub type Habit = fn(&mut UnixStream);
-
-/// A socket on which somebody answers who is no daemon. It goes away with the test's process.
-pub fn strange_daemon(habit: Habit) -> Result<(Place, PathBuf)> {
-    let place = Place::new("strange")?;
-    let path = place.join("hook.sock");
-    let listener = UnixListener::bind(&path)?;
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            std::thread::spawn(move || {
-                let _ = stream.read(&mut [0; 4096]);
-                habit(&mut stream);
-            });
-        }
-    });
-    Ok((place, path))
-}
-
-/// Writes the same for ever.
-pub fn endless(stream: &mut UnixStream) {
-    while stream.write_all(&[b' '; 8192]).is_ok() {}
-}
-
-/// Says nothing, and stays.
-pub fn silent(stream: &mut UnixStream) {
-    let _ = stream.read_to_end(&mut Vec::new());
-}
-
-/// A byte now and then, of an answer that never ends.
-pub fn dripping(stream: &mut UnixStream) {
-    while stream.write_all(b" ").is_ok() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-}
-
-/// Something that is no answer.
-pub fn garbage(stream: &mut UnixStream) {
-    let _ = stream.write_all(b"[1, 2\0");
-}
-
-/// A yes to something else.
-pub fn another_answer(stream: &mut UnixStream) {
-    let _ = stream.write_all(b"{\"parameters\":{\"taken\":true}}\0");
-}
-
-/// An error that is none of the contract's.
-pub fn another_error(stream: &mut UnixStream) {
-    let _ = stream.write_all(
-        b"{\"error\":\"org.example.Odd\",\"parameters\":{\"allow\":true,\"status\":\"active\"}}\0",
-    );
 }
 
 /// `check` on a connection of its own, until it is answered.

@@ -1,0 +1,7 @@
+<?php
+$metadata['@IDP@'] = [
+    'host' => '__DEFAULT__',
+    'privatekey' => 'idp.key',
+    'certificate' => 'idp.pem',
+    'auth' => 'campus',
+];
