@@ -7,6 +7,7 @@ mod check;
 mod driver;
 mod enrolments;
 mod idle;
+mod lemonldap;
 mod many;
 mod measure;
 mod page;
@@ -23,7 +24,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, page, start; all of them without one
+  NAME     check, enrolments, idle, lemonldap, page, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -55,6 +56,7 @@ const ALL: &[(&str, Bench)] = &[
     ("check", check::run),
     ("enrolments", enrolments::run),
     ("idle", idle::run),
+    ("lemonldap", lemonldap::run),
     ("page", page::run),
     ("start", start::run),
 ];

@@ -8,6 +8,7 @@ mod faults;
 mod passwords;
 mod perl;
 mod second;
+mod server;
 mod signs;
 mod stories;
 mod support;
