@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::shibboleth::Generation;
@@ -17,7 +17,7 @@ fn sends_to_activation(stage: &Stage, why: &str) -> Result<()> {
     let came = stage.judge(&mut Visitor::new("fr"), "mdurand", &[PROVISIONAL])?;
     assert!(matches!(came, Outcome::Activation(_)), "{why}: {came:?} {}", stage.decision());
     let came = stage.judge(&mut Visitor::new("en"), "rlemoine", &[PROVISIONAL])?;
-    let Outcome::Refused(page) = came else { panic!("{why}: {came:?}") };
+    let Outcome::Refused(page) = came else { bail!("{why}: {came:?}") };
     assert!(page.body.contains("This account is locked"), "{}", page.body);
     Ok(())
 }
