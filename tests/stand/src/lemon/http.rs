@@ -33,8 +33,8 @@ impl Reply {
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let prefix = format!("{name}=");
         let given = self.headers.iter().filter(|(own, _)| own == "set-cookie");
-        let values = given.filter_map(|(_, value)| value.strip_prefix(&prefix)?.split(';').next());
-        values.last().filter(|value| !value.is_empty() && *value != "0")
+        let mut values = given.filter_map(|(_, value)| value.strip_prefix(&prefix)?.split(';').next());
+        values.next_back().filter(|value| !value.is_empty() && *value != "0")
     }
 
     /// The number of the portal's message (`trmsg`), where its page shows one.
