@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::place::Place;
 use parvis_stand::run;
@@ -20,6 +20,20 @@ fn command_lines() -> Vec<String> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
+}
+
+/// Every command line while somebody provisional signs in.
+fn watched(campus: &Campus) -> Result<Vec<String>> {
+    std::thread::scope(|scope| {
+        let signing = scope.spawn(|| campus.sign_in(NEW));
+        let mut seen = Vec::new();
+        while !signing.is_finished() {
+            seen.extend(command_lines());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        signing.join().map_err(|_| anyhow!("a thread has panicked"))??;
+        Ok(seen)
+    })
 }
 
 /// Whether the portal has a child that has ended and that nobody has asked after.
@@ -101,16 +115,7 @@ fn no_secret_is_on_a_command_line() -> Result<()> {
     let params = [("parvisHook", path.as_str()), ("parvisTimeout", TIMEOUT)];
     let campus = Campus::with(SceneOptions::default(), LemonOptions::default(), &params)?;
     let marie = person(NEW);
-    let seen = std::thread::scope(|scope| -> Result<Vec<String>> {
-        let signing = scope.spawn(|| campus.sign_in(NEW));
-        let mut seen = Vec::new();
-        while !signing.is_finished() {
-            seen.extend(command_lines());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        signing.join().map_err(|_| anyhow::anyhow!("a thread has panicked"))??;
-        Ok(seen)
-    })?;
+    let seen = watched(&campus)?;
     ensure!(seen.iter().any(|line| line.contains("sleep 2")), "the program was not seen at work");
     ensure!(!seen.iter().any(|line| line.contains(&marie.provisional_password)), "a password");
     ensure!(!seen.iter().any(|line| line.contains("authenticated")), "a question");
@@ -209,6 +214,9 @@ fn an_http_server_is_asked_with_its_token_and_hangs_nobody() -> Result<()> {
     let params = [("parvisUrl", url.as_str()), ("parvisTokenFile", &file), ("parvisTimeout", TIMEOUT)];
     let campus = Campus::with(SceneOptions::default(), LemonOptions::default(), &params)?;
     closed(&campus, "it says nothing")?;
+    let seen = watched(&campus)?;
+    ensure!(seen.iter().any(|line| line.contains("curl -q")), "curl was not seen at work");
+    ensure!(!seen.iter().any(|line| line.contains(token) || line.contains("authenticated")), "a secret");
     server.now(Served::Endless);
     closed(&campus, "it says too much")?;
     let yes = b"{\"schema\":1,\"ok\":true,\"allow\":true,\"status\":\"active\"}";
