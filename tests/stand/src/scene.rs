@@ -194,6 +194,11 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// A browser that has got this far by other means.
+    pub fn resumed(scene: &'s Scene, session: String, last: Value) -> Self {
+        Self { scene, session, last }
+    }
+
     fn begun(scene: &'s Scene, code: i32, last: Value) -> Result<Self> {
         match at(&last, "/session").as_str().map(str::to_owned) {
             Some(session) if code == 0 => Ok(Self { scene, session, last }),

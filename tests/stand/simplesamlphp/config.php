@@ -1,0 +1,43 @@
+<?php
+// One private SimpleSAMLphp of the stand's. Words in @…@ are put in when it is started.
+$config = [
+    'baseurlpath' => '@BASE@/',
+    'loggingdir' => '@DIR@/',
+    'datadir' => '@DIR@/data/',
+    'tempdir' => '@DIR@/temp',
+    'certdir' => '@DIR@/cert/',
+    'metadatadir' => '@DIR@/metadata/',
+    'technicalcontact_name' => 'The stand',
+    'technicalcontact_email' => 'nobody@univ.example',
+    'timezone' => 'Europe/Paris',
+    'secretsalt' => 'stand-salt-4713',
+    'auth.adminpassword' => 'stand-admin-9026',
+    'admin.protectindexpage' => true,
+    'trusted.url.domains' => [],
+    // As shipped: errors are shown with their traces. The tests look that no page of ours has one.
+    'showerrors' => true,
+    'errorreporting' => false,
+    'logging.level' => SimpleSAML\Logger::NOTICE,
+    'logging.handler' => 'file',
+    'logging.logfile' => 'simplesamlphp.log',
+    'store.type' => 'phpsession',
+    'session.phpsession.savepath' => '@DIR@/sessions',
+    'session.phpsession.cookiename' => '@COOKIE@',
+    'session.cookie.name' => '@COOKIE@ID',
+    'session.authtoken.cookiename' => '@COOKIE@Token',
+    'session.phpsession.limitedpath' => false,
+    'session.cookie.secure' => false,
+    'enable.saml20-idp' => true,
+    'usenewui' => @NEWUI@,
+    'language.available' => ['en', 'fr', 'de'],
+    'language.rtl' => [],
+    'language.default' => 'en',
+    'language.cookie.name' => '@COOKIE@Language',
+    'theme.use' => 'default',
+    'production' => true,
+    'module.enable' => ['core' => true, 'saml' => true, 'ldap' => true, 'authorize' => true, 'parvis' => true],
+    'authproc.idp' => [
+@AUTHPROC@
+    ],
+    'metadata.sources' => [['type' => 'flatfile']],
+];
