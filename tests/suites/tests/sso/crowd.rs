@@ -65,7 +65,7 @@ fn three_thousand_silent_connections_on_each_door_keep_nobody_out() -> Result<()
 }
 
 /// One request on a connection that stays.
-fn ask_on(stream: &mut TcpStream) -> Result<()> {
+pub fn ask_on(stream: &mut TcpStream) -> Result<()> {
     let body = "{\"login\":\"cbernard\",\"authenticated\":true}";
     write!(
         stream,
