@@ -26,6 +26,10 @@ new-tab = new tab
 version = version { $version }
 begin = Activate an account
 sign-in-again = Start again from step 1
+leave-end = Leave, and keep nothing here
+contact = Write to the help desk
+sign-in-normally = Sign in
+sign-in-back = Sign in again
 go-on-activating = Go on with the activation
 lost-letter = Lost your letter?
 
@@ -60,7 +64,6 @@ send-link = Send the link
 sent-to = Sent to
 sent-when = Sent on
 sent-state = State
-sent-until = Valid until
 delivery-queued = being sent…
 delivery-sent = handed to the mail service of your address
 delivery-deferred = held back by the mail service of your address; we are trying again
@@ -152,6 +155,8 @@ confirmed-sign-in = Go on with this device
 
 ticket-title = This passage is no longer valid
 session-title = Your session has ended
+session-kept = What you had typed is kept for ten minutes: sign in again with your { $letter }, and you will find it.
+restored = This is what you had typed before your session ended: check it, then go on.
 not-provisional-title = This account does not wait for activation
 locked-title = This account is locked
 gone-title = This account no longer exists

@@ -29,6 +29,10 @@ new-tab = nouvel onglet
 version = version { $version }
 begin = Activer un compte
 sign-in-again = Reprendre à l’étape 1
+leave-end = Quitter sans rien laisser ici
+contact = Écrire à l’assistance
+sign-in-normally = Se connecter
+sign-in-back = Se reconnecter
 go-on-activating = Continuer l’activation
 lost-letter = Courrier perdu ?
 
@@ -66,7 +70,6 @@ send-link = Envoyer le lien
 sent-to = Envoyé à
 sent-when = Envoyé le
 sent-state = État
-sent-until = Valable jusqu’à
 delivery-queued = envoi en cours…
 delivery-sent = remis au service de messagerie de votre adresse
 delivery-deferred = retardé par le service de messagerie de votre adresse ; nous réessayons
@@ -158,6 +161,8 @@ confirmed-sign-in = Continuer sur cet appareil
 
 ticket-title = Ce passage n’est plus valable
 session-title = Votre session est terminée
+session-kept = Ce que vous aviez saisi est conservé pendant dix minutes : reconnectez-vous avec votre { $letter } pour le retrouver.
+restored = Voici ce que vous aviez saisi avant la fin de votre session : vérifiez, puis continuez.
 not-provisional-title = Ce compte n’est pas à activer
 locked-title = Ce compte est verrouillé
 gone-title = Ce compte n’existe plus

@@ -31,7 +31,7 @@ fn sender() -> Sender {
 fn letter<'a>(rendered: &'a Rendered, to: &'a str, name: Option<&'a str>) -> Letter<'a> {
     let date = "2026-09-01T12:30:00Z".parse().unwrap();
     let message_id = "link.42@univ.example";
-    Letter { to, name, rendered, locale: Locale::Fr, date, message_id, return_path: None }
+    Letter { to, name, rendered, locale: Locale::Fr, date, message_id, return_path: None, kind: "link" }
 }
 
 fn message(to: &str, name: Option<&str>, rendered: &Rendered) -> String {

@@ -26,6 +26,7 @@ fn mail_to(to: &str) -> Composed {
     let date = "2026-09-01T12:30:00Z".parse().unwrap();
     let letter = Letter {
         return_path: None,
+        kind: "link",
         to,
         name: None,
         rendered: &rendered,

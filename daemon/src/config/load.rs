@@ -24,6 +24,7 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "mail.helo",
     "mail.username",
     "mail.bounces",
+    "mail.intercept",
     "mail.overrides",
     "password.breached",
 ];

@@ -150,7 +150,9 @@ pub struct Mail {
     pub helo: Option<String>,
     pub username: Option<String>,
     pub password_credential: String,
+    pub authentication: Authentication,
     pub from: String,
+    pub intercept: Option<String>,
     pub bounces: Option<String>,
     pub bounce_delimiter: String,
     pub connections: usize,
@@ -158,6 +160,13 @@ pub struct Mail {
     pub overrides: Option<PathBuf>,
     pub retry_first: String,
     pub retry_longest: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    Password,
+    Xoauth2,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::raw::{Security, Texts, Unknown};
 use super::units::Rate;
 use crate::directory;
 use crate::directory::mapping::Mapping;
-use crate::mail::ReturnPath;
+use crate::mail::{Login, ReturnPath};
 use jiff::{SignedDuration, Span};
 use parvis_enrolment::Policy;
 use secrecy::{ExposeSecret, SecretString};
@@ -62,7 +62,9 @@ pub struct MailSettings {
     pub security: Security,
     pub ca_file: Option<PathBuf>,
     pub helo: Option<String>,
-    pub login: Option<(String, SecretString)>,
+    pub login: Option<Login>,
+    /// Before production: everything goes here.
+    pub intercept: Option<String>,
     pub from: String,
     /// Where mail comes back to; `None`: to `from`, and nobody here reads it.
     pub bounces: Option<ReturnPath>,

@@ -1,5 +1,6 @@
 //! What the command line says. The man page is made of these comments.
 
+use crate::mail::{Locale, MailName};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use parvis_protocol::hook::Step;
@@ -70,6 +71,9 @@ pub enum Command {
     /// Verify or read the audit: `verify --anchor HEAD`, `export --after N`.
     #[command(subcommand)]
     Audit(Audit),
+    /// See a mail as people get it, or send one: `preview link --locale fr`, `test ADDRESS`.
+    #[command(subcommand)]
+    Mail(Mail),
     /// Write everything that is stored to a file, while the daemon goes on working.
     Backup {
         /// The file, replaced whole or not at all (mode 0600); - for the standard output.
@@ -118,6 +122,50 @@ pub enum Audit {
         #[arg(long, value_name = "N", default_value_t = 0)]
         after: u64,
     },
+}
+
+/// What to do with mails.
+#[derive(Debug, Subcommand)]
+pub enum Mail {
+    /// Print a mail with believable data, in the campus's own words where it has some; exit 1 where those are broken.
+    Preview {
+        /// Which: link, forward, invitation, activated.
+        #[arg(value_name = "NAME", value_parser = mail_name)]
+        name: MailName,
+        /// In which language: fr or en [default: the campus's].
+        #[arg(long, value_name = "LOCALE", value_parser = locale)]
+        locale: Option<Locale>,
+        /// The HTML instead of the text.
+        #[arg(long)]
+        html: bool,
+    },
+    /// Send such a mail, marked as a test, and print each reply of the mail server; exit 1 where it is not taken.
+    Test {
+        /// To whom.
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+        /// Which: link, forward, invitation, activated.
+        #[arg(long = "mail", value_name = "NAME", default_value = "link", value_parser = mail_name)]
+        name: MailName,
+        /// In which language: fr or en [default: the campus's].
+        #[arg(long, value_name = "LOCALE", value_parser = locale)]
+        locale: Option<Locale>,
+    },
+}
+
+fn mail_name(text: &str) -> Result<MailName, String> {
+    let known = || MailName::ALL.map(MailName::as_str).join(", ");
+    MailName::ALL
+        .into_iter()
+        .find(|name| name.as_str() == text)
+        .ok_or_else(|| format!("the mails are {}", known()))
+}
+
+fn locale(text: &str) -> Result<Locale, String> {
+    Locale::ALL
+        .into_iter()
+        .find(|locale| locale.as_str() == text)
+        .ok_or_else(|| "the languages are fr and en".to_owned())
 }
 
 /// Further states than the steps.

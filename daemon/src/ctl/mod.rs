@@ -10,13 +10,14 @@ mod backup;
 mod check;
 mod daemon;
 mod failure;
+mod mail;
 mod man;
 mod people;
 mod screen;
 mod table;
 
 use crate::config::Sources;
-use arguments::{Arguments, Audit, Command};
+use arguments::{Arguments, Audit, Command, Mail};
 use ask::Desk;
 use clap::Parser;
 use failure::{EXIT_USAGE, Failure};
@@ -75,6 +76,12 @@ fn carry_out(arguments: &Arguments, screen: &Screen) -> Result<Verdict, Failure>
         Command::Audit(Audit::Export { after }) => audit::export(&desk(), screen, *after),
         Command::Backup { file } => backup::backup(&desk(), screen, file),
         Command::Restore { file } => backup::restore(&sources, screen, file),
+        Command::Mail(Mail::Preview { name, locale, html }) => {
+            mail::preview(&sources, screen, (*name, *locale), *html)
+        }
+        Command::Mail(Mail::Test { address, name, locale }) => {
+            mail::test(&sources, screen, address, (*name, *locale))
+        }
         Command::Check { probe } => check::check(&sources, &desk(), screen, *probe),
         Command::Completions { shell } => man::completions(*shell),
         Command::Man { dir } => man::pages(dir),

@@ -59,6 +59,8 @@ pub struct Letter<'a> {
     pub date: Timestamp,
     /// `id@domain`, without angle brackets: the same at every attempt.
     pub message_id: &'a str,
+    /// Which of our mails it is, for the receivers' statistics: `link`.
+    pub kind: &'a str,
     /// Where it comes back to; `None`: to the sender.
     pub return_path: Option<&'a Address>,
 }
@@ -94,6 +96,7 @@ pub fn compose(sender: &Sender, letter: &Letter<'_>) -> Result<Composed, Compose
         .subject(clean::plain(&letter.rendered.subject, 200))
         .header(AutoSubmitted("auto-generated".into()))
         .header(AutoResponseSuppress("All".into()))
+        .header(FeedbackId(format!("{}:account:{}:parvis", letter.kind, sender.address.domain())))
         .header(ContentLanguage(letter.locale.as_str().into()));
     if let Some(reply_to) = &sender.reply_to {
         builder = builder.reply_to(mailbox("", reply_to));
@@ -215,6 +218,7 @@ macro_rules! header {
 
 header!(AutoSubmitted, "Auto-Submitted", "RFC 3834 section 5: no vacation notice answers it.");
 header!(AutoResponseSuppress, "X-Auto-Response-Suppress", "The same in Exchange's words (MS-OXCMAIL).");
+header!(FeedbackId, "Feedback-ID", "Gmail's: which mail people complain about, in its Postmaster Tools.");
 header!(ContentLanguage, "Content-Language", "RFC 3282: which voice reads it aloud.");
 
 #[cfg(test)]

@@ -28,3 +28,4 @@ pub use smtp::{Accepted, Connection, Probe, Relay};
 pub use templates::{Rendered, TemplateFault, TemplateFaults, Templates};
 pub use values::{Campus, Locale, MailName, Person, Values};
 pub use verdict::{Enhanced, SendError};
+pub use wire::Transcript;

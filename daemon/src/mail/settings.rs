@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::wire::Transcript;
+
 /// How to reach the mail server.
 #[derive(Clone, Debug)]
 pub struct RelaySettings {
@@ -28,6 +30,8 @@ pub struct RelaySettings {
     pub idle_limit: Duration,
     /// A connection that has carried so many is replaced.
     pub mails_per_connection: u32,
+    /// Where each reply is written down, for whoever tests the server.
+    pub transcript: Option<Transcript>,
 }
 
 impl RelaySettings {
@@ -45,6 +49,7 @@ impl RelaySettings {
             message_deadline: Duration::from_secs(120),
             idle_limit: Duration::from_secs(60),
             mails_per_connection: 1_000,
+            transcript: None,
         }
     }
 

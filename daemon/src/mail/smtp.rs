@@ -118,7 +118,8 @@ impl Relay {
             words: format!("connect to {host} port {port}: {}", fit(&e.to_string(), &[])),
         };
         let addresses = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(fault)?;
-        Wire::connect(addresses).await.map_err(fault)
+        let wire = Wire::connect(addresses).await.map_err(fault)?;
+        Ok(wire.heard_by(self.settings.transcript.clone()))
     }
 }
 

@@ -6,8 +6,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,6 +31,31 @@ pub(crate) struct Wire {
     received: usize,
     lines: usize,
     written: Arc<AtomicU64>,
+    transcript: Option<Transcript>,
+}
+
+/// What a server has said, line by line, over all connections that write it down. What it is told is not in it: that
+/// may be a password.
+#[derive(Clone, Debug, Default)]
+pub struct Transcript(Arc<Mutex<String>>);
+
+impl Transcript {
+    /// The lines until now, the newest last.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        let mut text = self.text();
+        if text.len() < MAX_RECEIVED {
+            text.push_str(&String::from_utf8_lossy(bytes));
+        }
+    }
+
+    fn text(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Wire {
@@ -55,12 +80,18 @@ impl Wire {
         Err(last)
     }
 
+    /// Writes down what the server says from now on.
+    pub(crate) fn heard_by(mut self, transcript: Option<Transcript>) -> Self {
+        self.transcript = transcript;
+        self
+    }
+
     /// The same connection under TLS. What was read before and not used is given up by the caller.
     pub(crate) async fn encrypt(self, tls: &TlsConnector, name: ServerName<'static>) -> io::Result<Self> {
         match self.stream {
             Stream::Plain(stream) => {
                 let stream = tls.connect(name, stream).await?;
-                Ok(Self::over(Stream::Tls(Box::new(stream))))
+                Ok(Self::over(Stream::Tls(Box::new(stream))).heard_by(self.transcript))
             }
             Stream::Tls(_) => Err(io::Error::other("the connection is under TLS already")),
         }
@@ -78,7 +109,8 @@ impl Wire {
     }
 
     fn over(stream: Stream) -> Self {
-        Self { stream, unread: Vec::new(), line: 0, received: 0, lines: 0, written: Arc::default() }
+        let unread = Vec::new();
+        Self { stream, unread, line: 0, received: 0, lines: 0, written: Arc::default(), transcript: None }
     }
 
     /// Cuts long lines, replaces what is not printable ASCII, and ends every line in CRLF.
@@ -142,6 +174,9 @@ impl AsyncRead for Wire {
                 return Poll::Ready(Ok(()));
             }
             let tidy = this.tidy(fresh.filled());
+            if let Some(transcript) = &this.transcript {
+                transcript.hear(&tidy);
+            }
             this.received += fresh.filled().len();
             if this.received > MAX_RECEIVED || this.lines > MAX_LINES {
                 return Poll::Ready(Err(io::Error::new(

@@ -5,4 +5,4 @@ mod post;
 mod turns;
 
 pub use outbox::{Outbox, deliver, refused};
-pub use post::{Post, relay, sender};
+pub use post::{Post, campus, relay, relay_heard, sender};

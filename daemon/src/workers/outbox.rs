@@ -45,11 +45,11 @@ pub struct Outbox {
 #[derive(Debug, PartialEq, Eq)]
 enum Tried {
     Sent,
-    /// The address is at fault: its person is asked for another.
+    /// Not to this address, ever: its person is asked for another.
     Refused(String),
     Later(String),
-    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a message that it
-    /// does not like, a template that cannot be rendered. Tried again until its deadline.
+    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a template that
+    /// cannot be rendered. Tried again until its deadline.
     Trouble(String),
     /// Nothing can be sent now, whatever the mail.
     Held(String),
@@ -193,9 +193,10 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
 impl From<SendError> for Tried {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
-            SendError::Permanent { address_fault: false, words, .. }
-            | SendError::Transient { code: None, words } => Self::Trouble(words),
+            // Also where the message is what it does not like: to try again costs the sender's good name, and another address
+            // may have another server. Where it is everybody's, the fuse blows.
+            SendError::Permanent { words, .. } => Self::Refused(words),
+            SendError::Transient { code: None, words } => Self::Trouble(words),
             SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
             SendError::Configuration { words, .. } => Self::Held(words),
         }
@@ -387,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_at_fault_is_refused_for_good() {
+    fn a_refusal_for_good_is_final_and_our_own_troubles_are_not() {
         let permanent = |address_fault| SendError::Permanent {
             code: Some(554),
             enhanced: None,
@@ -395,7 +396,7 @@ mod tests {
             words: "the words".to_owned(),
         };
         check(permanent(true), Tried::Refused);
-        check(permanent(false), Tried::Trouble);
+        check(permanent(false), Tried::Refused);
         assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
         let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
         assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));

@@ -9,8 +9,8 @@ use crate::engine::keys::{Kind, Token};
 use crate::engine::outbox::{Waiting, message_id};
 use crate::engine::returned;
 use crate::mail::{
-    Campus, ComposeError, Composed, Letter, Locale, Login, MailName, Person, Relay, RelaySettings, Security,
-    Sender, Templates, Values, compose,
+    Campus, ComposeError, Composed, Letter, Locale, MailName, Person, Relay, RelayFault, RelaySettings,
+    Security, Sender, Templates, Transcript, Values, compose,
 };
 use crate::service::clock;
 use crate::words::{Words, deadline};
@@ -54,10 +54,14 @@ impl Post {
         let locale = Locale::from_tag(&locale).unwrap_or(Locale::Fr);
         let values = self.values(engine, &settings, waiting, enrolment, locale);
         let ours = |error: &dyn std::fmt::Display| Unwritten::Ours(error.to_string());
-        let rendered =
+        let mut rendered =
             self.templates.render(name(waiting.order.kind), locale, &values).map_err(|e| ours(&e))?;
         if let Some(fault) = &rendered.fault {
             tracing::warn!(%fault, "a template of the campus's own is broken; the shipped one was used");
+        }
+        let intercept = settings.mail.intercept.as_deref();
+        if intercept.is_some() {
+            rendered.subject = format!("[{}] {}", waiting.order.to, rendered.subject);
         }
         let sender = sender(&settings).map_err(|error| ours(&error))?;
         let id = format!("{}@{}", message_id(waiting.order.mail), sender.address().domain());
@@ -68,12 +72,13 @@ impl Post {
             .map(|path| path.of(&returned::word(&engine.keys, waiting.person, &waiting.order)));
         let return_path = return_path.transpose().map_err(|error| ours(&error))?;
         let letter = Letter {
-            to: &waiting.order.to,
+            to: intercept.unwrap_or(&waiting.order.to),
             name: enrolment.profile.name.as_deref(),
             rendered: &rendered,
             locale,
             date: waiting.ordered,
             message_id: &id,
+            kind: name(waiting.order.kind).as_str(),
             return_path: return_path.as_ref(),
         };
         compose(&sender, &letter).map_err(|error| match error {
@@ -90,9 +95,7 @@ impl Post {
         enrolment: &Enrolment,
         locale: Locale,
     ) -> Values {
-        let campus = &settings.campus;
         let tag = locale.as_str();
-        let text = |texts: &crate::config::Texts| texts.get(tag).cloned().unwrap_or_default();
         let link = waiting.order.link.map(|id| {
             let token = engine.keys.token(Kind::Link, Token { person: waiting.person, id });
             format!("{}/link/{}", settings.base_url(), *token)
@@ -104,14 +107,7 @@ impl Post {
         let forward = answers.and_then(|answers| answers.confirmed_forward()).map(str::to_owned);
         let keep_copy = answers.and_then(|answers| answers.mail.as_ref()).map(|mail| mail.keep_copy);
         Values {
-            campus: Campus {
-                name: text(&campus.name),
-                help_address: campus.help_address.clone(),
-                help_url: campus.help_url.clone(),
-                lost_letter: text(&campus.lost_letter),
-                logo_url: campus.logo_url.clone(),
-                letter_name: text(&campus.letter_name),
-            },
+            campus: campus(settings, locale),
             person: Person { name: enrolment.profile.name.clone(), login: enrolment.profile.login.clone() },
             link,
             deadline: until,
@@ -123,6 +119,20 @@ impl Post {
     }
 }
 
+/// The campus, as a mail in that language names it.
+pub fn campus(settings: &Settings, locale: Locale) -> Campus {
+    let campus = &settings.campus;
+    let text = |texts: &crate::config::Texts| texts.get(locale.as_str()).cloned().unwrap_or_default();
+    Campus {
+        name: text(&campus.name),
+        help_address: campus.help_address.clone(),
+        help_url: campus.help_url.clone(),
+        lost_letter: text(&campus.lost_letter),
+        logo_url: campus.logo_url.clone(),
+        letter_name: text(&campus.letter_name),
+    }
+}
+
 /// Whom mails come from.
 pub fn sender(settings: &Settings) -> Result<Sender, crate::mail::ComposeError> {
     let campus = &settings.campus;
@@ -131,7 +141,17 @@ pub fn sender(settings: &Settings) -> Result<Sender, crate::mail::ComposeError> 
 }
 
 /// The mail server's handle.
-pub fn relay(mail: &MailSettings) -> Result<Relay, crate::mail::RelayFault> {
+pub fn relay(mail: &MailSettings) -> Result<Relay, RelayFault> {
+    Relay::new(reached(mail))
+}
+
+/// The same, with each reply written down.
+pub fn relay_heard(mail: &MailSettings, transcript: Transcript) -> Result<Relay, RelayFault> {
+    Relay::new(RelaySettings { transcript: Some(transcript), ..reached(mail) })
+}
+
+/// How the mail server is reached.
+fn reached(mail: &MailSettings) -> RelaySettings {
     let helo = mail.helo.clone().unwrap_or_else(|| {
         nix::unistd::gethostname()
             .ok()
@@ -139,7 +159,7 @@ pub fn relay(mail: &MailSettings) -> Result<Relay, crate::mail::RelayFault> {
             .unwrap_or_else(|| "localhost".to_owned())
     });
     let timeout = Duration::from_millis(mail.timeout.as_millis().try_into().unwrap_or(30_000));
-    Relay::new(RelaySettings {
+    RelaySettings {
         port: mail.port,
         security: match mail.security {
             Wanted::None => Security::None,
@@ -147,11 +167,11 @@ pub fn relay(mail: &MailSettings) -> Result<Relay, crate::mail::RelayFault> {
             Wanted::Tls => Security::Tls,
         },
         ca_file: mail.ca_file.clone(),
-        login: mail.login.clone().map(|(username, password)| Login { username, password, xoauth2: false }),
+        login: mail.login.clone(),
         step_deadline: timeout,
         message_deadline: timeout * 4,
         ..RelaySettings::new(mail.host.clone(), helo)
-    })
+    }
 }
 
 fn name(kind: MailKind) -> MailName {

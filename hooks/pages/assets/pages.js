@@ -105,8 +105,8 @@
         const met = text && test ? test(text, Number(rule.dataset.value)) : null;
         rule.classList.toggle("met", met === true);
         rule.classList.toggle("unmet", met === false);
-        rule.querySelector(".said").textContent = met === null ? "" : ` (${met ? verdict.dataset.met : verdict.dataset.unmet})`;
-        if (met === false) unmet.push(rule.childNodes[1].textContent);
+        rule.querySelector(".said").textContent = met === null ? "" : `(${met ? verdict.dataset.met : verdict.dataset.unmet})`;
+        if (met === false) unmet.push(rule.childNodes[1].textContent.trim());
       }
       meter.hidden = score === null || !text;
       if (score !== null) {

@@ -19,15 +19,25 @@ pub const TICKET: &str = "__Host-parvis-ticket";
 /// The language that was chosen.
 pub const LANGUAGE: &str = "__Host-parvis-lang";
 
-/// What is gone when a person leaves, or somebody else begins.
-pub const ALL: [&str; 5] = [SESSION, FORM, LINK, TICKET, LANGUAGE];
+/// What was typed when the session had ended, for ten minutes.
+pub const KEPT: &str = "__Host-parvis-kept";
+
+/// What is gone when a person leaves.
+pub const ALL: [&str; 6] = [SESSION, FORM, LINK, TICKET, LANGUAGE, KEPT];
 
 /// More than any of ours holds.
-const LONGEST: usize = 600;
+const LONGEST: usize = 1200;
 
 /// The `Set-Cookie` that gives one.
 pub fn give(name: &str, value: &str) -> String {
     plain(name, value).to_string()
+}
+
+/// The same for so many seconds, if the browser's session does not end before.
+pub fn give_for(name: &str, value: &str, seconds: i64) -> String {
+    let mut cookie = plain(name, value);
+    cookie.set_max_age(cookie::time::Duration::seconds(seconds));
+    cookie.to_string()
 }
 
 /// The `Set-Cookie` that takes one away.

@@ -5,13 +5,16 @@
 
 mod assets;
 mod chance;
+mod check;
 mod client;
 mod colour;
 mod cookie;
 mod csrf;
 mod daemon;
+mod faults;
 mod fields;
 mod house;
+mod kept;
 mod moment;
 mod refusals;
 mod routes;

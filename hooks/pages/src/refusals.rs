@@ -6,7 +6,6 @@ use axum::response::Response;
 use fluent_bundle::FluentValue;
 use parvis_protocol::hook::{Refusal, RefusalCode, Then};
 
-use crate::cookie;
 use crate::daemon::Trouble;
 use crate::fields::Fields;
 use crate::house::House;
@@ -14,6 +13,7 @@ use crate::show::{self, Chrome, Problem};
 use crate::steps::Sheet;
 use crate::tongue::Tongue;
 use crate::visit::Visit;
+use crate::{cookie, kept};
 
 /// A form that was sent.
 pub struct Sent<'a> {
@@ -35,6 +35,7 @@ pub struct Notice<'a> {
     again: Option<Again>,
     ways: Vec<Way>,
     lost_letter: Option<String>,
+    leaving: bool,
 }
 
 struct Again {
@@ -54,7 +55,7 @@ impl<'a> Notice<'a> {
         let title = house.words.say(visit.tongue, title, &[]);
         let chrome = Chrome::new(house, visit, title, "/");
         let (more, ways) = (Vec::new(), Vec::new());
-        Self { chrome, house, visit, message, more, again: None, ways, lost_letter: None }
+        Self { chrome, house, visit, message, more, again: None, ways, lost_letter: None, leaving: false }
     }
 
     /// Where it can be had in the other language.
@@ -78,10 +79,34 @@ impl<'a> Notice<'a> {
 
     /// To where one signs in with the letter; a refusal may know better where.
     pub fn signing_in(self, refusal: Option<&Refusal>) -> Self {
+        self.signing_in_as(refusal, "sign-in-again")
+    }
+
+    fn signing_in_as(self, refusal: Option<&Refusal>, label: &str) -> Self {
         let daemons = refusal.and_then(|refusal| refusal.sign_in_url.clone());
         let own = self.house.settings.sign_in || self.house.settings.sign_in_url.is_some();
         let href = daemons.filter(|_| !own).unwrap_or_else(|| self.house.sign_in_url());
-        self.way(href, "sign-in-again")
+        self.way(href, label)
+    }
+
+    /// To whoever can help, where nothing here can.
+    pub fn contacting(self) -> Self {
+        let href = format!("mailto:{}", self.house.settings.campus.help_address);
+        self.way(href, "contact")
+    }
+
+    /// The account is active already: to where such people sign in, if it is known.
+    fn active(self) -> Self {
+        match self.house.settings.sign_in_url.clone() {
+            Some(url) => self.way(url, "sign-in-normally"),
+            None => self.contacting(),
+        }
+    }
+
+    /// Out, where this browser still holds somebody's session.
+    fn leaving(mut self, session_over: bool) -> Self {
+        self.leaving = self.visit.session.is_some() && !session_over;
+        self
     }
 
     /// The same as a lesser way, in its own words.
@@ -180,26 +205,39 @@ pub fn of_form(house: &House, visit: &Visit, trouble: &Trouble, sent: Option<&Se
     let message = message(house, visit.tongue, trouble);
     let status = status(trouble);
     let Trouble::Refused(refusal) = trouble else {
-        let notice = Notice::new(house, visit, "trouble-title", message).again(sent);
+        let notice = Notice::new(house, visit, "trouble-title", message).again(sent).leaving(false);
         return notice.draw(status);
     };
     if refusal.code == RefusalCode::OutOfOrder && sent.is_some() {
         return show::go(house, "/step");
     }
     let over = matches!(refusal.code, RefusalCode::SessionUnknown | RefusalCode::SessionExpired);
+    // Whoever comes back finds what they had typed.
+    let kept = sent.filter(|_| over).and_then(|sent| kept::keep(sent.sheet, sent.fields));
     let mut notice = Notice::new(house, visit, title(refusal.code), message);
-    notice.lost_letter.clone_from(&refusal.lost_letter);
+    notice = if kept.is_some() { notice.saying("session-kept") } else { notice };
+    // Only to who needs the letter next.
+    if refusal.then != Then::Contact && refusal.code != RefusalCode::NotProvisional {
+        notice.lost_letter.clone_from(&refusal.lost_letter);
+    }
+    let notice = notice.leaving(over);
     let notice = match refusal.then {
+        Then::SignIn | Then::Restart if refusal.code == RefusalCode::NotProvisional => notice.active(),
         Then::SignIn | Then::Restart => {
             let live = visit.session.is_some() && !over;
             let notice = if live { notice.going_on() } else { notice };
-            notice.signing_in(Some(refusal))
+            // Who was half-way is half-way still.
+            let back = over || refusal.code == RefusalCode::TicketUnusable;
+            notice.signing_in_as(Some(refusal), if back { "sign-in-back" } else { "sign-in-again" })
         }
         Then::Correct | Then::Wait => notice.again(sent),
-        Then::Contact => notice,
+        Then::Contact => notice.contacting(),
     };
     let mut response = notice.draw(status);
     show::retry_after(&mut response, refusal.retry_after);
+    if let Some(kept) = &kept {
+        show::set(&mut response, kept);
+    }
     if over {
         show::set(&mut response, &cookie::take(cookie::SESSION));
         show::set(&mut response, &cookie::take(cookie::TICKET));
@@ -317,7 +355,7 @@ pub fn elsewhere(house: &House, visit: &Visit) -> Response {
     let message = house.words.say(visit.tongue, "elsewhere-lead", &[("letter", letter)]);
     let notice = Notice::new(house, visit, "elsewhere-title", message).at("/sign-in");
     let known = house.settings.sign_in_url.is_some();
-    let notice = if known { notice.signing_in(None) } else { notice };
+    let notice = if known { notice.signing_in_as(None, "sign-in-normally") } else { notice.contacting() };
     notice.draw(StatusCode::OK)
 }
 
@@ -327,4 +365,49 @@ pub fn nowhere(house: &House, visit: &Visit) -> Response {
     let notice = Notice::new(house, visit, "nowhere-title", message);
     let notice = if visit.session.is_some() { notice.going_on() } else { notice };
     notice.signing_in(None).draw(StatusCode::NOT_FOUND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings;
+    use axum::extract::FromRequestParts;
+    use axum::http::Request;
+    use std::sync::Arc;
+
+    /// A browser, perhaps with a session; the future is ready at once.
+    async fn visit(house: &Arc<House>, session: bool) -> Visit {
+        let request = Request::builder().header("cookie", "__Host-parvis-form=abcdefghijklmnopqrstuvwxyz");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let mut visit = Visit::from_request_parts(&mut parts, house).await.unwrap();
+        visit.session = session.then(|| parvis_protocol::Secret::new("x"));
+        visit
+    }
+
+    async fn drawn(response: Response) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_refusal_of_the_contract_is_a_dead_end() {
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let house = Arc::new(House::new(settings::read(None).unwrap(), stopping));
+        let ways = [Then::Correct, Then::Wait, Then::Restart, Then::SignIn, Then::Contact];
+        for (code, then) in RefusalCode::ALL.iter().flat_map(|code| ways.map(|then| (*code, then))) {
+            for session in [false, true] {
+                let visit = visit(&house, session).await;
+                let refusal = Refusal::new(code, then, "Why, in words.".to_owned());
+                let trouble = Trouble::Refused(Box::new(refusal));
+                let page = drawn(of_form(&house, &visit, &trouble, None)).await;
+                let main = page.split("<main").nth(1).unwrap().split("</main>").next().unwrap();
+                let on = main.contains("class=\"button") || main.contains("<form");
+                assert!(on && main.contains("Why, in words."), "{code:?} {then:?} {session}: {main}");
+                assert_eq!(main.matches("<h1>").count(), 1, "{code:?}");
+                // Whoever still has a session here can leave.
+                let over = matches!(code, RefusalCode::SessionUnknown | RefusalCode::SessionExpired);
+                assert_eq!(page.contains("/leave"), session && !over, "{code:?} {then:?}");
+            }
+        }
+    }
 }

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::assets::{Asset, hex};
 use crate::client::Proxies;
-use crate::colour::Colour;
+use crate::colour::{Colour, DARK, LIGHT};
+use crate::faults::{Amiss, Faults};
 use crate::tongue::{Texts, Tongue};
 
 /// Every key with its default.
@@ -136,25 +137,37 @@ struct RawKiosk {
 }
 
 /// Reads a file over the shipped defaults; without one, the defaults alone.
-pub fn read(path: Option<&Path>) -> Result<Settings, Vec<String>> {
+pub fn read(path: Option<&Path>) -> Result<Settings, Vec<Amiss>> {
     let Some(path) = path else { return meant(SHIPPED, None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![format!("{}: cannot be read: {error}", path.display())])?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("{}: cannot be read: {error}", path.display());
+        let action = "the user parvis-pages has to be able to read it: chmod 644";
+        vec![Amiss::new(what, "a file that the pages can read", action)]
+    })?;
     meant(&text, Some(path))
 }
 
-fn meant(text: &str, path: Option<&Path>) -> Result<Settings, Vec<String>> {
+fn meant(text: &str, path: Option<&Path>) -> Result<Settings, Vec<Amiss>> {
     let name = path.map_or_else(|| "pages.toml".to_owned(), |path| path.display().to_string());
-    let parsed = |text: &str| text.parse::<toml::Table>().map_err(|error| vec![format!("{name}: {error}")]);
-    let mut table = parsed(SHIPPED)?;
-    merge(&mut table, parsed(text)?);
-    let raw: Raw = table.try_into().map_err(|error| vec![format!("{name}: {error}")])?;
-    let mut faults = Faults { name, found: Vec::new() };
-    let settings = resolve(raw, &mut faults);
-    match settings {
-        Some(settings) if faults.found.is_empty() => Ok(settings),
-        Some(_) | None => Err(faults.found),
+    let mut faults = Faults::of(name);
+    match raw(text).map(|raw| resolve(raw, &mut faults)) {
+        Ok(Some(settings)) if faults.is_empty() => Ok(settings),
+        Ok(Some(_) | None) => Err(faults.found()),
+        Err(amiss) => {
+            faults.whole(amiss);
+            Err(faults.found())
+        }
     }
+}
+
+fn raw(text: &str) -> Result<Raw, Amiss> {
+    let wrong = |error: toml::de::Error| {
+        let expected = "TOML with the keys of conf/pages.toml";
+        Amiss::new(error.to_string().trim_end().to_owned(), expected, "correct the line")
+    };
+    let mut table = SHIPPED.parse::<toml::Table>().map_err(wrong)?;
+    merge(&mut table, text.parse().map_err(wrong)?);
+    table.try_into().map_err(wrong)
 }
 
 fn merge(into: &mut toml::Table, over: toml::Table) {
@@ -165,21 +178,6 @@ fn merge(into: &mut toml::Table, over: toml::Table) {
                 into.insert(key, value);
             }
         }
-    }
-}
-
-struct Faults {
-    name: String,
-    found: Vec<String>,
-}
-
-impl Faults {
-    fn say(&mut self, key: &str, why: impl std::fmt::Display) {
-        self.found.push(format!("{}: {key}: {why}", self.name));
-    }
-
-    fn take<T, E: std::fmt::Display>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|why| self.say(key, why)).ok()
     }
 }
 
@@ -218,12 +216,13 @@ fn resolve(raw: Raw, faults: &mut Faults) -> Option<Settings> {
 }
 
 fn campus(raw: RawCampus, faults: &mut Faults) -> Option<Campus> {
-    let light = faults.take("campus.accent", Colour::on_light(&raw.accent));
-    let dark = faults.take("campus.accent-dark", Colour::on_dark(&raw.accent_dark));
+    let light = faults.take("campus.accent", LIGHT.accent(&raw.accent));
+    let dark = faults.take("campus.accent-dark", DARK.accent(&raw.accent_dark));
     if !raw.help_address.contains('@')
         || raw.help_address.contains(|c: char| c.is_whitespace() || c.is_control())
     {
-        faults.say("campus.help-address", "this is not a mail address");
+        let what = format!("{:?} is not a mail address", raw.help_address);
+        faults.say("campus.help-address", Amiss::new(what, "name@univ.example", "correct it"));
     }
     let logo = raw.logo.and_then(|path| faults.take("campus.logo", logo(&path)));
     Some(Campus {
@@ -320,7 +319,8 @@ mod tests {
     use super::*;
 
     fn faults(text: &str) -> String {
-        meant(text, None).map(|_| String::new()).unwrap_or_else(|faults| faults.join("\n"))
+        let all = |faults: Vec<Amiss>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        meant(text, None).map(|_| String::new()).unwrap_or_else(all)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::house::House;
 use crate::settings::{Campus, Legal};
 use crate::tongue::Tongue;
 use crate::visit::Visit;
-use crate::{cookie, csrf, moment};
+use crate::{cookie, csrf, kept, moment};
 
 /// What surrounds a page.
 pub struct Chrome<'a> {
@@ -32,6 +32,10 @@ pub struct Chrome<'a> {
     pub problem: Option<Problem>,
     /// The token of this page's forms.
     pub form: String,
+    /// Whose forms they are, without the name; empty where nobody's.
+    pub whose: String,
+    /// Whether what is in the form was typed before the session had ended.
+    pub restored: bool,
     /// Where the page can be had again, in the other language.
     pub here: &'static str,
     /// Whether it closes itself when it is left alone.
@@ -59,6 +63,8 @@ impl<'a> Chrome<'a> {
             until: None,
             problem: None,
             form: csrf::token(visit.form.expose()),
+            whose: String::new(),
+            restored: false,
             here,
             closes: false,
         }
@@ -74,6 +80,7 @@ impl<'a> Chrome<'a> {
         Self {
             tongue,
             person: Some((view.name.clone().unwrap_or_else(|| view.login.clone()), view.login.clone())),
+            whose: kept::whose(&view.login),
             progress: Some(view.progress),
             until: if view.done.is_some() { None } else { until.or_else(ends) },
             closes: true,

@@ -18,13 +18,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::house::House;
 use crate::settings::{self, Settings};
-use crate::{routes, serve};
+use crate::{check, routes, serve};
 
 const USAGE: &str = "\
-parvis-pages [--config FILE] [--check]
+parvis-pages [--config FILE] [--check [--json]]
 
   --config FILE  default: /etc/parvis/pages.toml, where it exists
   --check        say what is wrong with the configuration, and start nothing
+  --json         say it for programs: what is wrong and what is right
   --help         say this
   --version      say which version this is
 ";
@@ -36,7 +37,7 @@ const EX_CONFIG: u8 = 78;
 
 enum Asked {
     Serve(Option<PathBuf>),
-    Check(Option<PathBuf>),
+    Check(Option<PathBuf>, bool),
     Say(String),
 }
 
@@ -47,13 +48,19 @@ pub fn run() -> ExitCode {
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
-        Ok(Asked::Check(path)) => match settings::read(path.as_deref()) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(faults) => faulty(&faults),
-        },
+        Ok(Asked::Check(path, json)) => {
+            if check::check(path.as_deref(), json) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EX_CONFIG)
+            }
+        }
         Ok(Asked::Serve(path)) => match settings::read(path.as_deref()) {
             Ok(settings) => live(settings),
-            Err(faults) => faulty(&faults),
+            Err(faults) => {
+                let _ = std::io::stderr().write_all(check::words(&faults).as_bytes());
+                ExitCode::from(EX_CONFIG)
+            }
         },
         Err(error) => {
             let _ = write!(std::io::stderr(), "parvis-pages: {error}\n\n{USAGE}");
@@ -64,11 +71,12 @@ pub fn run() -> ExitCode {
 
 fn arguments(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
     use lexopt::prelude::{Long, Short};
-    let (mut path, mut check) = (None, false);
+    let (mut path, mut check, mut json) = (None, false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("config") => path = Some(PathBuf::from(parser.value()?)),
             Long("check") => check = true,
+            Long("json") => json = true,
             Long("help") | Short('h') => return Ok(Asked::Say(USAGE.to_owned())),
             Long("version") => {
                 return Ok(Asked::Say(format!("parvis-pages {}\n", env!("CARGO_PKG_VERSION"))));
@@ -77,14 +85,11 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
         }
     }
     let path = path.or_else(|| Some(PathBuf::from(DEFAULT)).filter(|path| path.exists()));
-    Ok(if check { Asked::Check(path) } else { Asked::Serve(path) })
-}
-
-fn faulty(faults: &[String]) -> ExitCode {
-    for fault in faults {
-        let _ = writeln!(std::io::stderr(), "parvis-pages: {fault}");
+    match (check, json) {
+        (true, json) => Ok(Asked::Check(path, json)),
+        (false, false) => Ok(Asked::Serve(path)),
+        (false, true) => Err("--json goes with --check".into()),
     }
-    ExitCode::from(EX_CONFIG)
 }
 
 /// The libraries below us could write whole requests: they say warnings only, whatever the configuration has.

@@ -30,6 +30,8 @@ pub struct Visit {
     pub link: Option<Secret>,
     /// The digest of the ticket that was used here.
     pub ticket: Option<String>,
+    /// What was typed when the session had ended.
+    pub kept: Option<String>,
     /// For limits and the audit.
     pub client: Client,
     /// Whether the browser says that one of our pages asks.
@@ -63,6 +65,7 @@ impl FromRequestParts<Arc<House>> for Visit {
             form_is_new,
             link: token(cookie::LINK),
             ticket: cookie::read(headers, cookie::TICKET),
+            kept: cookie::read(headers, cookie::KEPT),
             client: Client {
                 ip: ip.map(|ip| ip.to_string()),
                 user_agent: user_agent

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use fantoccini::elements::Element;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -33,11 +33,22 @@ pub struct BrowserOptions {
     pub size: (u32, u32),
     /// Whether the person likes it dark.
     pub dark: bool,
+    /// Names beside the pages' own that are this machine.
+    pub hosts: Vec<String>,
+    /// Whether what goes over the network is written down, for [`Browser::network`].
+    pub network: bool,
 }
 
 impl Default for BrowserOptions {
     fn default() -> Self {
-        Self { script: true, language: "fr".to_owned(), size: (1100, 900), dark: false }
+        Self {
+            script: true,
+            language: "fr".to_owned(),
+            size: (1100, 900),
+            dark: false,
+            hosts: vec![],
+            network: false,
+        }
     }
 }
 
@@ -51,18 +62,32 @@ pub struct Browser {
     _port: Port,
 }
 
-/// A command of Chromium's own (Chrome DevTools Protocol), through chromedriver.
+/// A command that is chromedriver's own: its path, and what it is given.
 #[derive(Debug)]
-struct Devtools(Value);
+struct Own(&'static str, Value);
 
-impl WebDriverCompatibleCommand for Devtools {
+/// The Chrome DevTools Protocol.
+const DEVTOOLS: &str = "goog/cdp/execute";
+/// What was written down.
+const LOG: &str = "se/log";
+
+impl WebDriverCompatibleCommand for Own {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(self.0.to_string()))
+        (http::Method::POST, Some(self.1.to_string()))
     }
+}
+
+/// A file that the browser asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where from.
+    pub url: String,
+    /// Head and body as they came over the network, in bytes.
+    pub bytes: u64,
 }
 
 impl Browser {
@@ -96,8 +121,36 @@ impl Browser {
 
     /// A command of the DevTools protocol.
     pub fn devtools(&self, command: &str, parameters: &Value) -> Result<Value> {
-        let command = Devtools(json!({ "cmd": command, "params": parameters }));
+        let command = Own(DEVTOOLS, json!({ "cmd": command, "params": parameters }));
         Ok(self.runtime.block_on(self.client()?.issue_cmd(command))?)
+    }
+
+    /// Everything that the browser has asked the network for since this was last called; what is not http among it.
+    /// Needs [`BrowserOptions::network`].
+    pub fn network(&self) -> Result<Vec<Loaded>> {
+        let command = Own(LOG, json!({ "type": "performance" }));
+        let entries = self.runtime.block_on(self.client()?.issue_cmd(command))?;
+        let mut loaded: Vec<(String, Loaded)> = Vec::new();
+        for entry in entries.as_array().context("no log")? {
+            let text = entry.get("message").and_then(Value::as_str).unwrap_or_default();
+            let event: Value = serde_json::from_str(text)?;
+            let at = |pointer: &str| crate::scene::at(&event, pointer);
+            let id = at("/message/params/requestId").as_str().unwrap_or_default();
+            match at("/message/method").as_str().unwrap_or_default() {
+                "Network.requestWillBeSent" => {
+                    let url = at("/message/params/request/url").as_str().unwrap_or_default().to_owned();
+                    loaded.push((id.to_owned(), Loaded { url, bytes: 0 }));
+                }
+                "Network.loadingFinished" => {
+                    let bytes = at("/message/params/encodedDataLength").as_f64().unwrap_or_default();
+                    if let Some((_, file)) = loaded.iter_mut().rev().find(|(own, _)| own == id) {
+                        file.bytes = bytes as u64;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(loaded.into_iter().map(|(_, file)| file).collect())
     }
 
     /// Makes what is seen this large; a phone below 500.
@@ -127,6 +180,27 @@ impl Browser {
     /// The reload button.
     pub fn reload(&self) -> Result<()> {
         Ok(self.runtime.block_on(self.client()?.refresh())?)
+    }
+
+    /// Opens another tab of the same browser and goes on there; what [`Browser::turn`] takes to come back.
+    pub fn tab(&self) -> Result<WindowHandle> {
+        let client = self.client()?;
+        Ok(self.runtime.block_on(async {
+            let here = client.window().await?;
+            let new = client.new_window(true).await?;
+            client.switch_to_window(new.handle).await?;
+            Ok::<_, fantoccini::error::CmdError>(here)
+        })?)
+    }
+
+    /// Goes on in another tab; the one that was left.
+    pub fn turn(&self, tab: WindowHandle) -> Result<WindowHandle> {
+        let client = self.client()?;
+        Ok(self.runtime.block_on(async {
+            let here = client.window().await?;
+            client.switch_to_window(tab).await?;
+            Ok::<_, fantoccini::error::CmdError>(here)
+        })?)
     }
 
     /// The address.
@@ -266,7 +340,10 @@ impl Drop for Browser {
 }
 
 fn capabilities(pages: &Pages, options: &BrowserOptions, home: &Path) -> Capabilities {
-    let rules = format!("MAP activation.univ.example:443 127.0.0.1:{}", pages.tls_port());
+    let mut rules = format!("MAP activation.univ.example:443 127.0.0.1:{}", pages.tls_port());
+    for host in &options.hosts {
+        rules.push_str(&format!(", MAP {host} 127.0.0.1"));
+    }
     let mut arguments = vec![
         "--headless=new".to_owned(),
         "--no-sandbox".to_owned(),
@@ -295,5 +372,8 @@ fn capabilities(pages: &Pages, options: &BrowserOptions, home: &Path) -> Capabil
     let mut capabilities = Capabilities::new();
     capabilities.insert("acceptInsecureCerts".to_owned(), json!(true));
     capabilities.insert("goog:chromeOptions".to_owned(), chrome);
+    if options.network {
+        capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "performance": "ALL" }));
+    }
     capabilities
 }

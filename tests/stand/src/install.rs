@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
@@ -29,6 +30,18 @@ pub const LDAP_UTILS: Package = Package { name: "ldap-utils", purpose: "to look 
 pub const OPENSSL: Package = Package { name: "openssl", purpose: "its certificates" };
 /// Postfix.
 pub const POSTFIX: Package = Package { name: "postfix", purpose: "a private mail system" };
+/// Its LDAP maps.
+pub const POSTFIX_LDAP: Package = Package { name: "postfix-ldap", purpose: "that asks the directory" };
+/// Dovecot, with what its LMTP, IMAP, Sieve and LDAP are in.
+pub const DOVECOT: [Package; 5] = [
+    Package { name: "dovecot-core", purpose: "private mailboxes" },
+    Package { name: "dovecot-lmtpd", purpose: "to deliver into them" },
+    Package { name: "dovecot-imapd", purpose: "to read them" },
+    Package { name: "dovecot-sieve", purpose: "to forward from them" },
+    Package { name: "dovecot-ldap", purpose: "that ask the directory" },
+];
+/// PostSRSd.
+pub const POSTSRSD: Package = Package { name: "postsrsd", purpose: "rewritten senders of forwarded mail" };
 /// systemd-analyze.
 pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the units" };
 /// Python's environments.
@@ -41,6 +54,8 @@ pub const CHROMIUM: Package = Package { name: "chromium", purpose: "a browser fo
 pub const CHROMIUM_DRIVER: Package = Package { name: "chromium-driver", purpose: "to drive it" };
 /// nginx.
 pub const NGINX: Package = Package { name: "nginx-light", purpose: "TLS before the pages, as on a campus" };
+/// Apache, its program alone: nothing is enabled.
+pub const APACHE: Package = Package { name: "apache2-bin", purpose: "the same, for campuses with Apache" };
 /// npm.
 pub const NPM: Package = Package { name: "npm", purpose: "to fetch axe-core, which audits accessibility" };
 /// SimpleSAMLphp.
@@ -74,6 +89,32 @@ pub const JAVA: Package = Package { name: "default-jre-headless", purpose: "to r
 pub const CURL: Package = Package { name: "curl", purpose: "a client with a certificate" };
 /// mkfs.ext4.
 pub const E2FSPROGS: Package = Package { name: "e2fsprogs", purpose: "a disk that fails" };
+/// LemonLDAP::NG's portal, and the packages without which it answers 500 or its pages look like nothing.
+pub const LEMON: &[Package] = &[
+    Package { name: "liblemonldap-ng-portal-perl", purpose: "a private LemonLDAP::NG portal" },
+    Package { name: "liblemonldap-ng-handler-perl", purpose: "an application behind it" },
+    Package { name: "starman", purpose: "to serve both" },
+    Package { name: "libplack-perl", purpose: "to serve both" },
+    Package { name: "libnet-ldap-perl", purpose: "the portal needs it" },
+    Package { name: "libunicode-string-perl", purpose: "the portal needs it" },
+    Package { name: "libio-socket-timeout-perl", purpose: "the portal needs it" },
+    Package { name: "libio-string-perl", purpose: "the portal needs it" },
+    Package { name: "libxml-simple-perl", purpose: "the portal's CAS server needs it" },
+    Package { name: "libipc-run-perl", purpose: "the portal needs it" },
+    Package { name: "libmime-tools-perl", purpose: "the portal needs it" },
+    Package { name: "libconvert-base32-perl", purpose: "the portal's second factors need it" },
+    Package { name: "libgd-securityimage-perl", purpose: "the portal needs it" },
+    Package { name: "libimage-magick-perl", purpose: "the portal needs it" },
+    Package { name: "libemail-sender-perl", purpose: "the portal's mails need it" },
+    Package { name: "libstring-random-perl", purpose: "the portal's mails need it" },
+    Package { name: "libemail-date-format-perl", purpose: "the portal's mails need it" },
+    Package { name: "libjs-bootstrap4", purpose: "the portal's pages need it" },
+    Package { name: "libjs-jquery", purpose: "the portal's pages need it" },
+    Package { name: "libjs-jquery-ui", purpose: "the portal's pages need it" },
+    Package { name: "libjs-jquery-cookie", purpose: "the portal's pages need it" },
+    Package { name: "fonts-font-awesome", purpose: "the portal's pages need it" },
+    Package { name: "curl", purpose: "the portal's plugin asks a parvis-sso by it" },
+];
 
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
@@ -83,6 +124,13 @@ pub const EVERYTHING: &[Package] = &[
     LDAP_UTILS,
     OPENSSL,
     POSTFIX,
+    POSTFIX_LDAP,
+    DOVECOT[0],
+    DOVECOT[1],
+    DOVECOT[2],
+    DOVECOT[3],
+    DOVECOT[4],
+    POSTSRSD,
     SYSTEMD,
     FAKETIME,
     E2FSPROGS,
@@ -104,6 +152,7 @@ pub const EVERYTHING: &[Package] = &[
     GROOVY,
     JAVA,
     CURL,
+    APACHE,
 ];
 
 /// Installs what is missing: as root, or through sudo where it asks for no password. Otherwise an error with the one
@@ -247,6 +296,9 @@ pub fn python_tools(name: &str, packages: &[&str], say: &mut dyn FnMut(&str)) ->
 /// A package of npm's, of a fixed version, in a folder of its own under `target/tools`, made once. Its scripts do not
 /// run. `npm` is whichever is in `PATH`, else Debian's.
 pub fn npm_package(name: &str, version: &str, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    // Once, also where two tests ask at the same time.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _fetching = crate::run::lock(&FETCHING);
     let root = target_directory()?.join("tools").join(format!("npm-{name}-{version}"));
     let (package, whole) = (root.join("node_modules").join(name), root.join("whole"));
     if whole.is_file() {

@@ -1,15 +1,15 @@
-//! A real `parvis-pages` with nginx before it, as on a campus: TLS, the campus's own name, our shipped nginx site.
+//! A real `parvis-pages` with a web server before it, as on a campus: TLS, the campus's own name, our shipped site.
 //!
 //! It must not know what the pages show.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::binaries::{Profile, binaries, workspace};
-use crate::certs::Authority;
+use crate::binaries::{Profile, binaries};
+use crate::front::{self, Front};
 use crate::place::{Place, Port};
 use crate::run::{self, Running};
 use crate::scene::{BASE_URL, Scene};
@@ -21,15 +21,21 @@ pub struct PagesOptions {
     pub config: String,
     /// Top-level keys, before any table.
     pub keys: String,
+    /// Where people sign in, if that is not the pages' own affair.
+    pub sso: Option<String>,
+    /// How much they log; all there is where it is empty.
+    pub log: &'static str,
     /// Which build.
     pub profile: Profile,
+    /// What stands before them.
+    pub front: Front,
 }
 
 /// Running pages.
 #[derive(Debug)]
 pub struct Pages {
     pages: Option<Running>,
-    _nginx: Option<Running>,
+    _front: Option<Running>,
     place: Place,
     port: Port,
     tls: Option<Port>,
@@ -39,28 +45,29 @@ pub struct Pages {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Pages {
-    /// Starts the pages of a scene's daemon, which sign people in themselves, and nginx; returns once both answer.
+    /// Starts the pages of a scene's daemon, which sign people in themselves, and the web server; returns once both answer.
     pub fn start(scene: &Scene, options: PagesOptions) -> Result<Self> {
         let place = Place::new("pages")?;
         place.open_to_all()?;
         let (port, tls) = (Port::free()?, Port::free()?);
         let config = config(&scene.daemon.layout().hook_socket(), BASE_URL, port.number(), &options);
         std::fs::write(place.join("pages.toml"), config)?;
-        let (nginx, number) = (nginx(&place, port.number(), tls.number())?, tls.number());
-        let mut pages = Self { pages: None, _nginx: Some(nginx), place, port, tls: Some(tls), options };
+        let (front, number) =
+            (front::start(options.front, &place, port.number(), tls.number())?, tls.number());
+        let mut pages = Self { pages: None, _front: Some(front), place, port, tls: Some(tls), options };
         pages.launch()?;
         pages.answering(number)?;
         Ok(pages)
     }
 
-    /// The same on this port, without nginx and TLS: browsers take `http://localhost` for safe. The daemon's own
+    /// The same on this port, without a web server and TLS: browsers take `http://localhost` for safe. The daemon's own
     /// `pages.base-url` has to be [`localhost`] of it.
     pub fn on_localhost(scene: &Scene, port: Port, options: PagesOptions) -> Result<Self> {
         let place = Place::new("pages")?;
         let base = localhost(&port);
         let config = config(&scene.daemon.layout().hook_socket(), &base, port.number(), &options);
         std::fs::write(place.join("pages.toml"), config)?;
-        let mut pages = Self { pages: None, _nginx: None, place, port, tls: None, options };
+        let mut pages = Self { pages: None, _front: None, place, port, tls: None, options };
         pages.launch()?;
         Ok(pages)
     }
@@ -85,7 +92,7 @@ impl Pages {
         open.map(|_| ()).with_context(|| format!("nobody listens on {port}: {}", self.log()))
     }
 
-    /// Stops the pages and starts them again; nginx stays.
+    /// Stops the pages and starts them again; the web server stays.
     pub fn restart(&mut self) -> Result<()> {
         if let Some(pages) = self.pages.take() {
             pages.terminate(PATIENCE)?;
@@ -103,7 +110,7 @@ impl Pages {
         self.port.number()
     }
 
-    /// nginx's port on 127.0.0.1; 0 where there is none.
+    /// The web server's port on 127.0.0.1; 0 where there is none.
     pub fn tls_port(&self) -> u16 {
         self.tls.as_ref().map_or(0, Port::number)
     }
@@ -113,10 +120,9 @@ impl Pages {
         std::fs::read_to_string(self.place.join("pages.log")).unwrap_or_default()
     }
 
-    /// What nginx logged.
-    pub fn nginx_log(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.place.join(name)).unwrap_or_default();
-        read("activation.log") + &read("activation.error.log")
+    /// What the web server logged.
+    pub fn front_log(&self) -> String {
+        front::logs(&self.place)
     }
 
     /// Memory and CPU until now.
@@ -132,51 +138,16 @@ pub fn localhost(port: &Port) -> String {
 
 /// The configuration's text.
 fn config(socket: &Path, base: &str, port: u16, options: &PagesOptions) -> String {
+    let sign_in = match &options.sso {
+        Some(url) => format!("offered = false\nurl = {url:?}"),
+        None => "offered = true".to_owned(),
+    };
     format!(
-        "base-url = \"{base}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"debug\"\n{}\n\
-         [sign-in]\noffered = true\n{}\n",
+        "base-url = \"{base}\"\nlisten = \"127.0.0.1:{port}\"\nhook-socket = {:?}\nlog = \"{}\"\n{}\n\
+         [sign-in]\n{sign_in}\n{}\n",
         socket.display().to_string(),
+        if options.log.is_empty() { "debug" } else { options.log },
         options.keys,
         options.config,
     )
-}
-
-/// The shipped site, with this place's ports and files.
-fn nginx(place: &Place, port: u16, tls: u16) -> Result<Running> {
-    let issued = Authority::new(place.path())?.issue("activation", &["activation.univ.example"])?;
-    let shipped = std::fs::read_to_string(workspace().join("conf/pages/nginx.conf"))?;
-    let in_place = |name: &str| place.join(name).display().to_string();
-    let mut site = shipped.clone();
-    for (from, to) in [
-        ("127.0.0.1:8470", format!("127.0.0.1:{port}")),
-        ("listen 443 ssl;", format!("listen 127.0.0.1:{tls} ssl;")),
-        ("listen [::]:443 ssl;", String::new()),
-        ("/etc/ssl/certs/activation.pem", issued.certificate.display().to_string()),
-        ("/etc/ssl/private/activation.key", issued.key.display().to_string()),
-        ("/var/log/nginx/activation.log", in_place("activation.log")),
-        ("/var/log/nginx/activation.error.log", in_place("activation.error.log")),
-    ] {
-        if !site.contains(from) {
-            bail!("conf/pages/nginx.conf has no {from:?}");
-        }
-        site = site.replace(from, &to);
-    }
-    let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {};\n", in_place(kind)))
-        .concat();
-    // One process, which dies with its leash: a killed master would leave its workers behind.
-    let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
-    let whole = format!(
-        "{user} daemon off; master_process off; pid {}; error_log {} crit;\n\
-         events {{ worker_connections 4096; }}\nhttp {{\n{temp}{site}\n}}\n",
-        in_place("nginx.pid"),
-        in_place("nginx.error.log"),
-    );
-    let file: PathBuf = place.join("nginx.conf");
-    std::fs::write(&file, whole)?;
-    let mut command = run::leashed(&run::program("nginx")?);
-    command.arg("-p").arg(place.path()).arg("-c").arg(&file).stdin(Stdio::null());
-    let errors = std::fs::File::create(place.join("nginx.said"))?;
-    command.stdout(Stdio::null()).stderr(errors);
-    run::start("nginx", command)
 }

@@ -1,7 +1,8 @@
 //! A private Postfix before the inbox: what a campus really sends its mail through. TLS on submission, a queue,
 //! retries, bounces. It needs root, because Postfix runs its parts as users of their own.
 //!
-//! `/etc/postfix` and the system's own Postfix are not touched. It must not deliver to anything but the inbox.
+//! `/etc/postfix` and the system's own Postfix are not touched. It must not deliver to anything but the inbox, and what
+//! a test adds.
 
 use std::io::{BufRead, BufReader, PipeWriter};
 use std::net::{Ipv4Addr, TcpStream};
@@ -23,8 +24,10 @@ pub struct PostfixOptions {
     pub relay_to: u16,
     /// Added to the end of main.cf.
     pub extra_config: String,
-    /// Lines added to master.cf.
+    /// Lines of master.cf: each takes the place of the part of the same name and kind, or is added.
     pub extra_parts: String,
+    /// Files beside main.cf, by their path from there; `$config_directory` in main.cf is where.
+    pub files: Vec<(String, String)>,
 }
 
 /// A running Postfix.
@@ -101,6 +104,47 @@ impl Postfix {
         self.launch()
     }
 
+    /// Adds to the end of main.cf, and starts it again.
+    pub fn configure(&mut self, more: &str) -> Result<()> {
+        let path = self.place.join("conf/main.cf");
+        let text = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, once(&format!("{text}{more}\n")))?;
+        self.restart()
+    }
+
+    /// The queue's directory; sockets of programs that Postfix hands mail to are in `private` there.
+    pub fn queue(&self) -> PathBuf {
+        self.place.join("queue")
+    }
+
+    /// Waits until nothing is queued any more: each mail that was taken has been delivered, or returned.
+    pub fn wait_empty(&self, limit: Duration) -> Result<()> {
+        // A mail that leaves another behind (a report, or what Dovecot sends on) queues it before it goes itself, but
+        // perhaps where we have looked already: so two looks in a row have to find nothing.
+        let mut empty = 0;
+        let done = run::until(limit, || {
+            let queues = ["maildrop", "incoming", "active", "deferred", "hold"];
+            empty = if queues.iter().any(|name| holds(&self.queue().join(name))) { 0 } else { empty + 1 };
+            Ok((empty == 2).then_some(()))
+        })?;
+        done.with_context(|| {
+            format!("mail is still queued after {limit:?}:\n{}", run::tail(&self.log_file(), 20))
+        })
+    }
+
+    /// What a lookup table gives for a key, as `postmap -q` prints it; `table` is relative to main.cf's folder.
+    pub fn look_up(&self, kind: &str, table: &str, key: &str) -> Result<Option<String>> {
+        let conf = self.place.join("conf");
+        let table = format!("{kind}:{}", conf.join(table).display());
+        let conf = conf.to_str().context("the directory's name is not UTF-8")?;
+        let out = run::output(&program("postmap")?, &["-c", conf, "-q", key, &table], b"")?;
+        match (out.status.code(), String::from_utf8_lossy(&out.stderr).trim()) {
+            (Some(0), _) => Ok(Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())),
+            (Some(1), "") => Ok(None),
+            (_, said) => bail!("postmap failed ({}): {said}", out.status),
+        }
+    }
+
     fn log_file(&self) -> PathBuf {
         self.place.join("data/maillog")
     }
@@ -114,8 +158,16 @@ impl Postfix {
             std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o755))?;
         }
         chown(dir.join("data"), Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))?;
-        std::fs::write(dir.join("conf/main.cf"), main_cf(dir, options))?;
+        std::fs::write(dir.join("conf/main.cf"), once(&main_cf(dir, options)))?;
         std::fs::write(dir.join("conf/master.cf"), self.master_cf(&options.extra_parts))?;
+        for (name, text) in &options.files {
+            let path = dir.join("conf").join(name);
+            std::fs::create_dir_all(path.parent().context("a file without a folder")?)?;
+            std::fs::write(&path, text)?;
+            // As it has to be with a password in it.
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640))?;
+            chown(&path, None, Some(owner.gid.as_raw()))?;
+        }
         Ok(())
     }
 
@@ -127,8 +179,12 @@ impl Postfix {
              127.0.0.1:{submission} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt\n\
              127.0.0.1:{submissions} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"
         );
-        text.push_str(PARTS);
-        text.push_str(extra);
+        let named = |line: &str| line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
+        let replaced: Vec<Vec<String>> = extra.lines().map(named).collect();
+        for line in PARTS.lines().filter(|line| !replaced.contains(&named(line))).chain(extra.lines()) {
+            text.push_str(line);
+            text.push('\n');
+        }
         text
     }
 
@@ -199,7 +255,26 @@ fn main_cf(dir: &Path, options: &PostfixOptions) -> String {
     )
 }
 
-/// The parts of Postfix that relaying needs. No chroot: its queue directory has no /etc.
+/// Each parameter once, as it was said last.
+///
+/// Where one is there twice, every process of Postfix warns of it as it starts, postlogd too, which reads the warnings:
+/// with enough of them before it, it waits for itself for ever.
+fn once(text: &str) -> String {
+    let mut parameters: Vec<(&str, String)> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        match parameters.last_mut() {
+            Some((_, value)) if line.starts_with([' ', '\t']) => value.push_str(&format!("{line}\n")),
+            _ => {
+                let name = line.split('=').next().unwrap_or_default().trim();
+                parameters.retain(|(known, _)| *known != name);
+                parameters.push((name, format!("{line}\n")));
+            }
+        }
+    }
+    parameters.into_iter().map(|(_, value)| value).collect()
+}
+
+/// The parts of Postfix that relaying and handing over need. No chroot: its queue directory has no /etc.
 const PARTS: &str = "\
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -213,6 +288,7 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 relay unix - - n - - smtp
 error unix - - n - - error
 retry unix - - n - - error
@@ -235,6 +311,16 @@ fn master() -> Result<PathBuf> {
     Ok(Path::new(asked.trim()).join("master"))
 }
 
+/// Whether there is a file, however deep; a folder that is not there holds nothing.
+fn holds(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => holds(&entry.path()),
+        Ok(_) => true,
+        Err(_) => false,
+    })
+}
+
 fn greets(port: u16) -> bool {
     let greeting = || -> std::io::Result<String> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
@@ -244,4 +330,15 @@ fn greets(port: u16) -> bool {
         Ok(line)
     };
     greeting().is_ok_and(|line| line.starts_with("220"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_parameter_that_is_there_twice_the_last_counts_with_all_its_lines() {
+        let text = "a = 1\n  2\nb = 3\n# a = 4\na = 5,\n\t6\n\nc=7\n";
+        assert_eq!(once(text), "b = 3\na = 5,\n\t6\nc=7\n");
+    }
 }

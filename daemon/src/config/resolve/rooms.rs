@@ -5,7 +5,7 @@ use super::super::settings::SweepSettings;
 use super::super::{MailSettings, PasswordPolicy, Sources, units};
 use super::Checker;
 use crate::directory::{self, mapping::Mapping};
-use crate::mail::{RelayFault, ReturnPath, ReturnPathFault};
+use crate::mail::{Login, RelayFault, ReturnPath, ReturnPathFault};
 use crate::workers::relay;
 use jiff::SignedDuration;
 use std::time::Duration;
@@ -100,13 +100,24 @@ impl Checker<'_> {
             None => Some(None),
             Some(name) => {
                 let password = sources.credentials.read(&mail.password_credential);
-                self.take("mail.password-credential", password).map(|password| Some((name.clone(), password)))
+                let xoauth2 = mail.authentication == raw::Authentication::Xoauth2;
+                let login = |password| Some(Login { username: name.clone(), password, xoauth2 });
+                self.take("mail.password-credential", password).map(login)
             }
         };
         if let Err(fault) = parvis_enrolment::address::Address::parse(&mail.from) {
             self.fault("mail.from", fault.to_string());
         }
         let bounces = self.bounces(mail);
+        if let Some(address) = &mail.intercept {
+            match parvis_enrolment::address::Address::parse(address) {
+                Err(fault) => self.fault("mail.intercept", fault.to_string()),
+                Ok(_) => self.caution(
+                    "mail.intercept",
+                    "every mail goes there, and to nobody else: only before production",
+                ),
+            }
+        }
         let loopback = mail.host == "localhost"
             || mail.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         if mail.security == raw::Security::None && !loopback {
@@ -130,6 +141,7 @@ impl Checker<'_> {
             login: login?,
             from: mail.from.clone(),
             bounces,
+            intercept: mail.intercept.clone(),
             connections: mail.connections,
             timeout: timeout?,
             overrides: mail.overrides.clone(),

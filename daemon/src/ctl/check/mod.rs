@@ -4,6 +4,7 @@
 //! unless `--probe` is given and the sysadmin names an entry made for it. No finding holds a secret.
 
 mod files;
+mod pages;
 mod settings;
 mod surroundings;
 
@@ -101,6 +102,7 @@ pub fn check(sources: &Sources, desk: &Desk, screen: &Screen, probe: bool) -> Re
         files::look(settings, &mut notes);
         surroundings::look(settings, desk, probe, &mut notes);
     }
+    pages::look(&sources.file, settings.as_ref().ok(), notes.about("parvis-pages"));
     let findings = notes.findings;
     let failures = findings.iter().filter(|finding| finding.level == Level::Failure).count();
     let report = Report { ok: failures == 0, findings };

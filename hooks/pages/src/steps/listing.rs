@@ -26,7 +26,7 @@ struct Page<'a> {
 pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
     let given = drawing.view.listing.as_ref().and_then(|listing| listing.listed);
     let (chrome, lead) = drawing.of_answer(Step::Listing, "listing-title", "/step/listing");
-    let listed = if drawing.problem.is_some() { chosen(drawing.fields) } else { given };
+    let listed = if drawing.problem.is_some() || drawing.restored { chosen(drawing.fields) } else { given };
     show::page(drawing.visit, status, &Page { chrome, lead, listed })
 }
 

@@ -31,7 +31,7 @@ struct Page<'a> {
 pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
     let Some(mail) = &drawing.view.mail else { return show::go(drawing.house, "/step") };
     let (chrome, lead) = drawing.of_answer(Step::Mail, "mail-title", "/step/mail");
-    let sent = drawing.problem.is_some();
+    let sent = drawing.problem.is_some() || drawing.restored;
     let address = mail.forward.as_deref().or(mail.offered.as_deref());
     let page = Page {
         lead,

@@ -27,6 +27,7 @@ use crate::cookie;
 use crate::daemon::Trouble;
 use crate::fields::{Fields, NoForm};
 use crate::house::House;
+use crate::kept::{self, Kept};
 use crate::refusals::{self, Sent};
 use crate::show::{self, Chrome, Problem};
 use crate::visit::Visit;
@@ -75,6 +76,16 @@ impl Sheet {
         }
     }
 
+    /// The one whose answers can be kept at this step.
+    const fn of(step: Step) -> Option<Self> {
+        match step {
+            Step::RecoveryAddress | Step::RecoveryLink => Some(Self::Address),
+            Step::Listing => Some(Self::Listing),
+            Step::Mail | Step::ForwardLink => Some(Self::Mail),
+            Step::Charter | Step::Password | Step::Done | Step::SignIn => None,
+        }
+    }
+
     /// Whether it can be filled in at this step.
     const fn fits(self, step: Step, view: &View) -> bool {
         match self {
@@ -108,9 +119,17 @@ async fn current(house: &House, visit: &Visit, wanted: Option<Sheet>, clicked: b
     };
     let Some(view) = &answer.view else { return show::go(house, "/") };
     let sheet = wanted.filter(|sheet| sheet.fits(answer.step, view));
-    let drawing =
-        Drawing { house, visit, answer: &answer, view, fields: &Fields::default(), problem: None, clicked };
+    let kept = kept::find(visit.kept.as_deref(), sheet.or_else(|| Sheet::of(answer.step)), &view.login);
+    let nothing = Fields::default();
+    let (fields, restored) = match &kept {
+        Kept::Yes(fields) => (fields, true),
+        Kept::No | Kept::Foreign => (&nothing, false),
+    };
+    let drawing = Drawing { house, visit, answer: &answer, view, fields, problem: None, restored, clicked };
     let mut response = drawing.draw(sheet, StatusCode::OK);
+    if !matches!(kept, Kept::No) {
+        show::set(&mut response, &cookie::take(cookie::KEPT));
+    }
     keep_session(&mut response, visit, &answer);
     response
 }
@@ -178,6 +197,7 @@ async fn refused(
                 view,
                 fields,
                 problem: Some(problem),
+                restored: false,
                 clicked: false,
             };
             let mut response = drawing.draw(Some(sheet), status);
@@ -205,6 +225,8 @@ pub struct Drawing<'a> {
     pub fields: &'a Fields,
     /// What was wrong with it.
     pub problem: Option<Problem>,
+    /// Whether that was before the session had ended.
+    pub restored: bool,
     /// The person says that they have clicked the link.
     pub clicked: bool,
 }
@@ -229,7 +251,9 @@ impl Drawing<'_> {
 
     /// What surrounds the page.
     pub fn chrome(&self, here: &'static str) -> Chrome<'_> {
-        Chrome::of(self.house, self.visit, self.answer, self.view, here).with(self.problem.clone())
+        let mut chrome = Chrome::of(self.house, self.visit, self.answer, self.view, here);
+        chrome.restored = self.restored;
+        chrome.with(self.problem.clone())
     }
 
     /// What surrounds the page of an answer, and its lead: at its own step the daemon's, from a later one ours.

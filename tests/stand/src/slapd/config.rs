@@ -157,7 +157,7 @@ pub(super) fn tree() -> Result<String> {
         ));
     }
     ldif.push_str(&format!("dn: cn=default,ou=policies,{SUFFIX}\n{POLICY}\n"));
-    for service in ["parvis", "portal", "postfix"] {
+    for service in ["parvis", "portal", "postfix", "dovecot"] {
         let password = hash(SERVICE_PASSWORD)?;
         ldif.push_str(&format!(
             "dn: cn={service},ou=services,{SUFFIX}\nobjectClass: organizationalRole\n\

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use parvis_stand::place::Place;
 use parvis_stand::run::until;
-use parvis_stand::{Inbox, InboxOptions, Postfix, PostfixOptions, Slapd, SlapdOptions};
+use parvis_stand::{
+    Dovecot, DovecotOptions, Inbox, InboxOptions, Postfix, PostfixOptions, Slapd, SlapdOptions, Srs,
+};
 
 const VICTIM: &str = "PARVIS_STAND_VICTIM";
 
@@ -25,8 +27,8 @@ fn a_killed_process_takes_its_servers_with_it_and_the_next_one_tidies_up() {
         .unwrap();
     let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
     let held: Vec<PathBuf> =
-        lines.filter_map(|line| Some(PathBuf::from(line.strip_prefix("held ")?))).take(2).collect();
-    assert!(held.len() == 2 && held.iter().all(|dir| dir.is_dir() && working_in(dir) > 0), "{held:?}");
+        lines.filter_map(|line| Some(PathBuf::from(line.strip_prefix("held ")?))).take(4).collect();
+    assert!(held.len() == 4 && held.iter().all(|dir| dir.is_dir() && working_in(dir) > 0), "{held:?}");
     victim.kill().unwrap();
     victim.wait().unwrap();
     for dir in &held {
@@ -37,13 +39,15 @@ fn a_killed_process_takes_its_servers_with_it_and_the_next_one_tidies_up() {
     assert!(held.iter().all(|dir| !dir.exists()), "{held:?}");
 }
 
-/// Starts a slapd and a Postfix, says where, and waits for its end.
+/// Starts one of each, says where, and waits for its end.
 fn hold() {
     let inbox = Inbox::start(InboxOptions::default()).unwrap();
     let slapd = Slapd::start(SlapdOptions::default()).unwrap();
     let options = PostfixOptions { relay_to: inbox.port(), ..PostfixOptions::default() };
     let postfix = Postfix::start(&options).unwrap();
-    for file in [slapd.ca_file(), postfix.ca_file()] {
+    let dovecot = Dovecot::start(&DovecotOptions::default()).unwrap();
+    let srs = Srs::start("univ.example").unwrap();
+    for file in [slapd.ca_file(), postfix.ca_file(), dovecot.homes(), srs.secret_file()] {
         println!("\nheld {}", file.parent().unwrap().display());
     }
     std::thread::sleep(Duration::from_secs(60));

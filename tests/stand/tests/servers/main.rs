@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod dovecot;
+#[cfg(test)]
 mod inbox;
 #[cfg(test)]
 mod leash;

@@ -7,8 +7,10 @@ mod check;
 mod driver;
 mod enrolments;
 mod idle;
+mod lemonldap;
 mod many;
 mod measure;
+mod page;
 mod programs;
 mod start;
 
@@ -22,7 +24,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, start; all of them without one
+  NAME     check, enrolments, idle, lemonldap, page, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -50,8 +52,14 @@ impl Length {
 
 type Bench = fn(Length) -> Result<Vec<Line>>;
 
-const ALL: &[(&str, Bench)] =
-    &[("check", check::run), ("enrolments", enrolments::run), ("idle", idle::run), ("start", start::run)];
+const ALL: &[(&str, Bench)] = &[
+    ("check", check::run),
+    ("enrolments", enrolments::run),
+    ("idle", idle::run),
+    ("lemonldap", lemonldap::run),
+    ("page", page::run),
+    ("start", start::run),
+];
 
 /// The program.
 pub fn main() -> ExitCode {

@@ -31,12 +31,21 @@ pub fn bare_client() -> Result<PathBuf> {
 
 /// `bare-server`: optimised, as the daemon is.
 pub fn bare_server(length: Length) -> Result<PathBuf> {
+    built(length, "bare-server")
+}
+
+/// `bare-page`: optimised, as the pages are.
+pub fn bare_page(length: Length) -> Result<PathBuf> {
+    built(length, "bare-page")
+}
+
+fn built(length: Length, name: &str) -> Result<PathBuf> {
     let mut command = cargo();
-    command.args(["build", "--quiet", "-p", "parvis-suites", "--bin", "bare-server"]);
+    command.args(["build", "--quiet", "-p", "parvis-suites", "--bin", name]);
     let release = length != Length::Smoke;
     command.args(release.then_some("--release"));
     done(command, "cargo")?;
-    Ok(target_directory()?.join(if release { "release" } else { "debug" }).join("bare-server"))
+    Ok(target_directory()?.join(if release { "release" } else { "debug" }).join(name))
 }
 
 fn done(mut command: Command, name: &str) -> Result<()> {

@@ -200,3 +200,84 @@ fn check_names_every_fault_of_a_configuration() {
     let absent = layout.path().join("absent.toml");
     assert!(alone(&absent, &["check"]).code(78).out.contains("absent.toml: cannot be read"));
 }
+
+/// A `pages.toml` beside `parvis.toml`, and what `check` then finds.
+fn with_pages(scene: &Scene, pages: &str) -> Said {
+    std::fs::write(scene.daemon.layout().config_file().with_file_name("pages.toml"), pages).unwrap();
+    ctl(&scene.daemon, &["check", "--json"])
+}
+
+/// What fits the scene's daemon.
+fn right_pages(scene: &Scene) -> String {
+    format!(
+        "hook-socket = {:?}\n[sign-in]\noffered = true\n",
+        scene.daemon.layout().hook_socket().display().to_string()
+    )
+}
+
+#[test]
+fn check_judges_the_pages_configuration_and_holds_it_against_the_daemons() {
+    let scene = Scene::new().unwrap();
+    let none = ctl(&scene.daemon, &["check", "--json"]).code(0).json();
+    assert_eq!(finding(&none, "the pages are not set up on this machine")["level"], "ok");
+
+    let right = with_pages(&scene, &right_pages(&scene)).code(0).json();
+    let contrast =
+        finding(&right, "the accents can be read: #17498f on a light ground 8.1, #9dc1ff on a dark");
+    assert_eq!((contrast["level"].as_str(), contrast["area"].as_str()), (Some("ok"), Some("parvis-pages")));
+    assert_eq!(finding(&right, "agree that people come to")["level"], "ok");
+
+    // Words of 4.5 : 1 are asked for, on light and on dark.
+    for (key, colour, scheme) in [
+        ("accent", "#ffcc00", "light"),
+        ("accent", "#e07b39", "light"),
+        ("accent", "#767676", "light"),
+        ("accent-dark", "#17498f", "dark"),
+        ("accent-dark", "#6b6b6b", "dark"),
+    ] {
+        let pages = format!("{}[campus]\n{key} = \"{colour}\"\n", right_pages(&scene));
+        let wrong = with_pages(&scene, &pages).code(1).json();
+        let found = finding(&wrong, &format!("campus.{key}: {colour} cannot be read on a {scheme} ground"));
+        assert_eq!(found["level"], "failure", "{found}");
+        assert!(found["expected"].as_str().unwrap().contains("4.5 for words, 3 for borders"), "{found}");
+        assert!(found["action"].as_str().unwrap().contains("is the nearest of its kind"), "{found}");
+    }
+    let text = ctl(&scene.daemon, &["check"]).code(1).out;
+    for part in ["parvis-pages\n", "failure  ", "expected: at least 4.5", "to do: #"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    let wrong = with_pages(&scene, "base-url = \"https://elsewhere.example\"\n[sign-in]\noffered = true\n");
+    let wrong = wrong.code(1).json();
+    for words in
+        ["base-url https://elsewhere.example, and the daemon", "has hook-socket /run/parvis/hook.sock"]
+    {
+        let found = finding(&wrong, words);
+        assert!(found["level"] == "failure" && !found["action"].as_str().unwrap().is_empty(), "{found}");
+    }
+    let charter = scene.daemon.layout().path().join("old.md");
+    std::fs::write(&charter, "An older text.").unwrap();
+    let over = "[gate]\nauthenticate = false\n";
+    std::fs::write(scene.daemon.layout().path().join("conf.d/60-gate.toml"), over).unwrap();
+    let pages = format!(
+        "{}[charter]\nfile = {{ fr = {charter:?}, en = {charter:?} }}\n[campus]\nhelp-address = \"other@univ.example\"\n",
+        right_pages(&scene)
+    );
+    let wrong = with_pages(&scene, &pages).code(1).json();
+    for (words, level) in [
+        ("offers to sign in, and gate.authenticate is off", "failure"),
+        ("is not one that the daemon has in force", "warning"),
+        ("sends people to other@univ.example", "warning"),
+    ] {
+        assert_eq!(finding(&wrong, words)["level"], level, "{words}");
+    }
+
+    // A file that is none, and every fault at once.
+    let wrong =
+        with_pages(&scene, "listen = \"x\"\nlog = \"trace\"\n[campus]\nlogo = \"/nowhere.gif\"\n").code(1);
+    for key in ["pages.toml: listen: ", "pages.toml: log: ", "pages.toml: campus.logo: "] {
+        assert_eq!(finding(&wrong.json(), key)["level"], "failure");
+    }
+    let wrong = with_pages(&scene, "colour = 1\n").code(1).json();
+    assert!(finding(&wrong, "colour")["what"].as_str().unwrap().contains("unknown field"), "{wrong:#}");
+}

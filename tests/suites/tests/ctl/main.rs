@@ -8,6 +8,8 @@ mod backups;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod support;

@@ -94,6 +94,34 @@ fn when_everybody_is_refused_mail_is_paused_and_a_reload_goes_on() -> Result<()>
 }
 
 #[test]
+fn before_production_every_mail_goes_to_one_address_and_says_for_whom_it_was() -> Result<()> {
+    let config = "[mail]\nintercept = \"essais@univ.example\"\n".to_owned();
+    let scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
+    let mut walk = give(&scene, ADDRESS)?;
+    let mail = scene.mail("essais@univ.example", 0)?;
+    assert!(mail.subject().starts_with(&format!("[{ADDRESS}] ")), "{}", mail.subject());
+    assert!(scene.inbox.messages_to(ADDRESS).is_empty());
+    walk.step("redeem", json!({ "link": parvis_stand::scene::link(&mail)? }), "charter")?;
+    assert!(scene.daemon.log_contains("mail.intercept"), "the log says so at the start");
+    Ok(())
+}
+
+#[test]
+fn a_message_that_is_refused_for_good_is_not_sent_again_and_again() -> Result<()> {
+    let scene = scene("")?;
+    let refused = Behaviour::Answer(Stage::Dot, "554 5.7.1 looks like spam".to_owned());
+    scene.inbox.script(ADDRESS, refused);
+    let mut walk = give(&scene, ADDRESS)?;
+    let told = run::until(LONG, || Ok((walk.call("state", json!({}))?.0 == 1).then_some(())))?;
+    assert!(told.is_some(), "the person was not told");
+    // Longer than the first retries would have been.
+    walk.step("recovery-address", json!({ "address": "other@ailleurs.example" }), "recovery-link")?;
+    scene.inbox.wait_for("other@ailleurs.example", |_| true, LONG)?;
+    assert_eq!(scene.inbox.counts().recipients, 2, "one try for each address");
+    Ok(())
+}
+
+#[test]
 fn a_mail_domain_and_the_campus_have_limits_of_their_own() -> Result<()> {
     let scene = scene("domain = \"2/1h\"\ncampus = \"3/1h\"\n")?;
     let mut walk = scene.open("mdurand")?;

@@ -2,11 +2,8 @@
 
 use anyhow::{Context, Result};
 use parvis_stand::BrowserOptions;
-use parvis_stand::scene::BASE_URL;
 
-use crate::support::{Answer, Stage, ask, person, post, sign_in, url};
-
-const OWN: [(&str, &str); 2] = [("Origin", BASE_URL), ("Sec-Fetch-Site", "same-origin")];
+use crate::support::{Answer, OWN, Stage, ask, person, post, sign_in, url};
 
 type Headers<'h> = Vec<(&'h str, &'h str)>;
 

@@ -5,13 +5,10 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use parvis_stand::scene::BASE_URL;
 
 use serde_json::json;
 
-use crate::support::{Answer, Stage, ask, person, post, raw};
-
-const OWN: [(&str, &str); 2] = [("Origin", BASE_URL), ("Sec-Fetch-Site", "same-origin")];
+use crate::support::{Answer, OWN, Stage, ask, person, post, raw};
 
 #[test]
 fn bodies_that_are_no_forms() -> Result<()> {

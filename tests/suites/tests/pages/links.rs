@@ -5,7 +5,7 @@ use parvis_stand::scene::{BASE_URL, SceneOptions};
 use parvis_stand::{Browser, BrowserOptions, PagesOptions};
 use serde_json::json;
 
-use crate::support::{Stage, ask, person, sign_in, url};
+use crate::support::{Stage, ask, charter, listing, person, sign_in, url};
 
 fn path(link: &str) -> &str {
     link.strip_prefix(BASE_URL).unwrap_or(link)
@@ -48,6 +48,71 @@ fn looking_does_nothing_however_often_and_with_whatever() -> Result<()> {
     browser.goto(&link)?;
     browser.press("main form .main")?;
     assert_eq!(browser.text("h1")?, "La charte informatique");
+    Ok(())
+}
+
+/// What the scanner of a mail system does with an address: a whole browser with scripts opens it three times, waits, moves
+/// about, and follows every link on the page that it finds there. It presses nothing.
+fn scanned(stage: &Stage, link: &str) -> Result<()> {
+    let scanner = stage.browser(&BrowserOptions { network: true, ..BrowserOptions::default() })?;
+    for _ in 0..3 {
+        scanner.goto(link)?;
+        assert_eq!(scanner.path()?, "/link");
+        scanner.run(
+            "for (const kind of ['load', 'scroll', 'mousemove', 'pointerdown', 'focus', 'visibilitychange', 'keydown']) \
+             { dispatchEvent(new Event(kind)); document.dispatchEvent(new Event(kind)); }",
+        )?;
+        let follow = "return [...document.links].map((a) => a.href).filter((href) => href.startsWith(location.origin)).join(' ')";
+        let links = scanner.run(follow)?;
+        for href in links.as_str().unwrap_or_default().split(' ').filter(|href| !href.is_empty()) {
+            scanner.goto(href)?;
+        }
+        scanner.goto(link)?;
+        scanner.reload()?;
+        scanner.back()?;
+    }
+    let asked = scanner.network()?;
+    assert!(asked.iter().filter(|file| file.url == link).count() >= 3, "{asked:?}");
+    assert!(asked.iter().any(|file| file.url.ends_with(".js")), "the scanner runs scripts: {asked:?}");
+    Ok(())
+}
+
+#[test]
+fn every_link_is_scanned_three_times_by_a_browser_with_scripts_and_still_works() -> Result<()> {
+    let stage = Stage::new()?;
+    let (marie, browser) = (person("mdurand"), stage.browser(&BrowserOptions::default())?);
+    let usable = |link: &str, usable: &str| -> Result<()> {
+        let token = link.rsplit('/').next().unwrap_or_default();
+        let (_, looked) = stage.scene.daemon.hook("look", &json!({ "link": token }))?;
+        assert_eq!(looked["usable"], usable, "{looked}");
+        Ok(())
+    };
+    sign_in(&browser, &marie)?;
+    let recovery = mailed(&stage, &browser, "marie@dehors.example")?;
+    scanned(&stage, &recovery)?;
+    usable(&recovery, "yes")?;
+    assert_eq!(browser.text("h1")?, "Consultez votre messagerie", "the page that waits has not moved");
+    browser.goto(&recovery)?;
+    browser.press("main form .main")?;
+    usable(&recovery, "used")?;
+    charter(&browser)?;
+    listing(&browser, true)?;
+    let before = stage.scene.inbox.last_number();
+    browser.click("#forward-yes")?;
+    browser.fill("#forward", "marie@ailleurs.example")?;
+    browser.press("main form .main")?;
+    let forward = stage.link("marie@ailleurs.example", before)?;
+    scanned(&stage, &forward)?;
+    usable(&forward, "yes")?;
+    let shown = stage.scene.slapd.entry(&marie.dn)?.unwrap();
+    assert_eq!(shown.get("mailForwardingAddress"), None);
+    browser.goto(&forward)?;
+    browser.press("main form .main")?;
+    usable(&forward, "used")?;
+    // What is used already, scanned once more, takes nothing back.
+    scanned(&stage, &recovery)?;
+    browser.goto(&url("/step"))?;
+    assert_eq!(browser.text("h1")?, "Votre nouveau mot de passe");
     Ok(())
 }
 

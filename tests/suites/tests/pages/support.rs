@@ -6,6 +6,9 @@ use anyhow::{Context, Result};
 use parvis_stand::scene::{BASE_URL, SceneOptions};
 use parvis_stand::{Browser, BrowserOptions, Pages, PagesOptions, Person, Scene, small};
 
+/// What a browser says of a form that it sends from a page of ours.
+pub const OWN: [(&str, &str); 2] = [("Origin", BASE_URL), ("Sec-Fetch-Site", "same-origin")];
+
 /// The scene and its pages.
 pub struct Stage {
     pub pages: Pages,
@@ -25,6 +28,19 @@ impl Stage {
 
     pub fn browser(&self, options: &BrowserOptions) -> Result<Browser> {
         Browser::start(&self.pages, options)
+    }
+
+    /// Gives the daemon this as its last word of configuration, and waits until it is in force.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        const DONE: &str = "the configuration was reloaded";
+        let daemon = &self.scene.daemon;
+        std::fs::write(daemon.layout().path().join("conf.d/90-test.toml"), config)?;
+        let before = daemon.log().matches(DONE).count();
+        daemon.hangup()?;
+        let done = parvis_stand::run::until(parvis_stand::browser::PATIENCE, || {
+            Ok((daemon.log().matches(DONE).count() > before).then_some(()))
+        })?;
+        done.with_context(|| format!("the daemon did not reload: {}", daemon.log()))
     }
 
     /// The link in the newest mail to an address after this number, as the mail has it.
@@ -85,9 +101,9 @@ pub fn password(browser: &Browser, password: &str) -> Result<()> {
 }
 
 impl Stage {
-    /// Neither the pages' log nor nginx's holds any of these, nor any link or ticket.
+    /// Neither the pages' log nor the web server's holds any of these, nor any link or ticket.
     pub fn no_secret_in_the_logs(&self, secrets: &[&str]) -> Result<()> {
-        let logs = self.pages.log() + &self.pages.nginx_log();
+        let logs = self.pages.log() + &self.pages.front_log();
         assert!(
             logs.contains("answered") && logs.contains("/step"),
             "the logs say too little to prove anything"

@@ -1,5 +1,6 @@
-//! Every page there is, in both languages, light and dark, on a phone and on a desk: no violation of WCAG 2.2 AA that
-//! axe-core knows, nothing to scroll sideways at 320 px and at 200 %, a title, one heading, and a picture.
+//! Every page on the way, in both languages, light and dark, on a phone and on a desk: no violation of WCAG 2.2 AA that
+//! axe-core knows, nothing to scroll sideways at 320 px and at 200 %, a title, one heading, and pictures. What is beside
+//! the way is in `refusals.rs`.
 
 use std::path::PathBuf;
 
@@ -19,18 +20,40 @@ const AXE: &str = "4.14.1";
 /// A campus's logo.
 const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 48"><rect width="96" height="48" rx="6" fill="#17498f"/><path d="M12 38 48 10l36 28z" fill="#fff"/></svg>"##;
 
-struct Tour<'s> {
-    stage: &'s Stage,
-    browser: Browser,
-    language: &'static str,
+/// A person with a browser who looks at each page.
+pub struct Tour<'s> {
+    pub stage: &'s Stage,
+    pub browser: Browser,
+    pub language: &'static str,
     axe: String,
     faults: Vec<String>,
     seen: usize,
 }
 
-impl Tour<'_> {
+impl<'s> Tour<'s> {
+    pub fn begin(stage: &'s Stage, language: &'static str) -> Result<Self> {
+        let package = npm_package("axe-core", AXE, &mut parvis_stand::install::say)?;
+        let axe = std::fs::read_to_string(package.join("axe.min.js"))?;
+        let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
+        let browser = stage.browser(&options)?;
+        Ok(Self { stage, browser, language, axe, faults: Vec::new(), seen: 0 })
+    }
+
+    /// The verdict, after at least so many pages.
+    pub fn end(self, least: usize) {
+        assert!(self.seen >= least, "{} pages only", self.seen);
+        assert!(self.faults.is_empty(), "{}", self.faults.join("\n"));
+    }
+
+    /// Goes on at another stage.
+    pub fn at<'t>(self, stage: &'t Stage) -> Result<Tour<'t>> {
+        let options = BrowserOptions { language: self.language.to_owned(), ..BrowserOptions::default() };
+        let Self { language, axe, faults, seen, .. } = self;
+        Ok(Tour { stage, browser: stage.browser(&options)?, language, axe, faults, seen })
+    }
+
     /// Looks at the page that is open.
-    fn look(&mut self, name: &str) -> Result<()> {
+    pub fn look(&mut self, name: &str) -> Result<()> {
         self.seen += 1;
         let browser = &self.browser;
         let title = browser.title()?;
@@ -44,14 +67,11 @@ impl Tour<'_> {
         for dark in [false, true] {
             browser.dark(dark)?;
             let scheme = if dark { "dark" } else { "light" };
-            for (shape, width, height) in [("phone", 390, 844), ("desk", 1280, 900)] {
-                browser.resize(width, height)?;
-                picture(browser, &format!("{}-{name}-{shape}-{scheme}", self.language))?;
-            }
             self.faults.extend(
                 violations(browser, &self.axe)?.into_iter().map(|fault| format!("{here} {scheme}: {fault}")),
             );
         }
+        pictures(browser, &format!("{name}.{}", self.language))?;
         browser.dark(false)?;
         // 320 px is also what 1280 px are at 400 %, and 640 px at 200 %.
         for width in [320, 640] {
@@ -69,22 +89,29 @@ impl Tour<'_> {
         self.browser.resize(1280, 900)
     }
 
-    fn go(&mut self, path: &str, name: &str) -> Result<()> {
+    pub fn go(&mut self, path: &str, name: &str) -> Result<()> {
         self.browser.goto(&url(path))?;
         self.look(name)
     }
 
-    fn send(&mut self, name: &str) -> Result<()> {
+    pub fn send(&mut self, name: &str) -> Result<()> {
         self.browser.press("main form .main")?;
         self.look(name)
     }
 }
 
-fn picture(browser: &Browser, name: &str) -> Result<()> {
-    let Some(folder) = std::env::var_os("PARVIS_PICTURES") else { return Ok(()) };
-    let folder = PathBuf::from(folder);
+/// `cargo verify --screenshots DIR`: as on a phone, by day and in the dark, and as on a desk.
+fn pictures(browser: &Browser, name: &str) -> Result<()> {
+    let Some(folder) = std::env::var_os("PARVIS_PICTURES").map(PathBuf::from) else { return Ok(()) };
     std::fs::create_dir_all(&folder)?;
-    browser.picture(&folder.join(format!("{name}.png")))
+    for (shape, width, height, dark) in
+        [("360", 360, 740, false), ("1280", 1280, 900, false), ("360.dark", 360, 740, true)]
+    {
+        browser.dark(dark)?;
+        browser.resize(width, height)?;
+        browser.picture(&folder.join(format!("{name}.{shape}.png")))?;
+    }
+    Ok(())
 }
 
 /// What axe-core finds: the rules of WCAG 2.0 to 2.2, A and AA, and its best practices.
@@ -115,8 +142,6 @@ fn every_page_in_english() -> Result<()> {
 }
 
 fn tour(language: &'static str, permanent: &str, vacataire: &str) -> Result<()> {
-    let package = npm_package("axe-core", AXE, &mut parvis_stand::install::say)?;
-    let axe = std::fs::read_to_string(package.join("axe.min.js"))?;
     let logo = Place::new("logo")?;
     std::fs::write(logo.join("logo.svg"), LOGO)?;
     let charters = workspace().join("conf/charters");
@@ -128,9 +153,7 @@ fn tour(language: &'static str, permanent: &str, vacataire: &str) -> Result<()> 
         charters.join("charter.en.md").display().to_string(),
     );
     let mut stage = Stage::with(SceneOptions::default(), PagesOptions { config, ..PagesOptions::default() })?;
-    let options = BrowserOptions { language: language.to_owned(), ..BrowserOptions::default() };
-    let browser = stage.browser(&options)?;
-    let mut tour = Tour { stage: &stage, browser, language, axe, faults: Vec::new(), seen: 0 };
+    let mut tour = Tour::begin(&stage, language)?;
     beginning(&mut tour, permanent)?;
     middle(&mut tour)?;
     end(&mut tour)?;
@@ -141,9 +164,8 @@ fn tour(language: &'static str, permanent: &str, vacataire: &str) -> Result<()> 
     stage.scene.daemon.terminate()?;
     let mut tour = Tour { stage: &stage, browser, language, axe, faults, seen };
     sign_in(&tour.browser, &person("tpetit"))?;
-    tour.look("unreachable")?;
-    assert!(tour.seen > 35, "{}", tour.seen);
-    assert!(tour.faults.is_empty(), "{}", tour.faults.join("\n"));
+    tour.look("90-unreachable")?;
+    tour.end(38);
     Ok(())
 }
 
@@ -169,16 +191,16 @@ fn beginning(tour: &mut Tour<'_>, login: &str) -> Result<()> {
     tour.browser.press("details form button")?;
     let new = tour.stage.link("two@outside.example", 0)?;
     tour.browser.goto(&old)?;
-    tour.look("link-superseded")?;
+    tour.look("80-link-superseded")?;
     tour.browser.goto(&url("/link/garbled"))?;
-    tour.look("link-unknown")?;
+    tour.look("80-link-unknown")?;
     tour.browser.goto(&new)?;
-    tour.look("link-recovery")?;
+    tour.look("04-link")?;
     tour.send("05-charter")?;
     // The very text whose acceptance is recorded.
     assert!(tour.browser.has(".text h2, .text p")? && tour.browser.has("img.logo")?);
     tour.browser.goto(&new)?;
-    tour.look("link-used")?;
+    tour.look("80-link-used")?;
     tour.browser.goto(&url("/step"))
 }
 
@@ -200,7 +222,7 @@ fn middle(tour: &mut Tour<'_>) -> Result<()> {
     tour.browser.click("summary")?;
     tour.look("08-waiting-correction")?;
     tour.browser.goto(&tour.stage.link("three@outside.example", before)?)?;
-    tour.look("link-forward")?;
+    tour.look("08-link")?;
     tour.send("09-password")
 }
 
@@ -208,7 +230,13 @@ fn middle(tour: &mut Tour<'_>) -> Result<()> {
 fn end(tour: &mut Tour<'_>) -> Result<()> {
     tour.browser.fill("#password", "abc")?;
     tour.browser.wait_text("[data-strength] strong", "")?;
-    tour.look("09-password-typing")?;
+    tour.look("09-password-weak")?;
+    tour.browser.fill("#password", "Violet-mandarine-77")?;
+    tour.browser.wait_text("[data-rule=strength] .said", "(")?;
+    tour.browser.click(".show")?;
+    tour.look("09-password-strong")?;
+    tour.browser.click(".show")?;
+    tour.browser.fill("#password", "abc")?;
     tour.send("09-password-refused")?;
     tour.go("/step/listing", "09-change-listing")?;
     tour.go("/step/mail", "09-change-mail")?;
@@ -216,7 +244,7 @@ fn end(tour: &mut Tour<'_>) -> Result<()> {
     password(&tour.browser, "Violet-mandarine-77")?;
     tour.look("10-done")?;
     tour.browser.press(".person button")?;
-    tour.look("left")
+    tour.look("11-left")
 }
 
 /// Step 7 bis, an address that the mail system refuses, and a link that somebody else opened.
@@ -239,18 +267,23 @@ fn without_mailbox(tour: &mut Tour<'_>, login: &str) -> Result<()> {
     phone.goto(&link)?;
     phone.press("main form .main")?;
     let mine = std::mem::replace(&mut tour.browser, phone);
-    tour.look("confirmed-elsewhere")?;
+    tour.look("04-link-confirmed")?;
     tour.browser = mine;
     tour.browser.goto(&url("/step"))?;
     charter(&tour.browser)?;
     listing(&tour.browser, false)?;
-    tour.look("07bis-mail")
+    tour.look("07bis-mail")?;
+    tour.browser.fill("#forward", "")?;
+    tour.send("07bis-mail-refused")?;
+    tour.browser.fill("#forward", "four@outside.example")?;
+    tour.browser.press("main form .main")?;
+    password(&tour.browser, "Trottoir-cerise-41")?;
+    tour.look("10-done-without-mailbox")
 }
 
 /// What is beside the way.
 fn asides(tour: &mut Tour<'_>) -> Result<()> {
-    tour.go("/timed-out", "timed-out")?;
-    tour.go("/no/such/page", "nowhere")?;
-    tour.go("/enter/used-up", "ticket")?;
-    tour.go("/confirmed", "confirmed")
+    tour.go("/timed-out", "11-timed-out")?;
+    tour.go("/no/such/page", "90-nowhere")?;
+    tour.go("/enter/used-up", "80-ticket")
 }

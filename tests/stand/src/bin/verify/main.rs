@@ -9,20 +9,23 @@ mod stage;
 mod stages;
 mod units;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use parvis_stand::install::say;
 
 use stage::{Outcome, Stage};
 
 const USAGE: &str = "\
-cargo verify [--full] [--only NAME]... [--list]
+cargo verify [--full] [--only NAME]... [--screenshots DIR] [--list]
 
-  --full       the long forms of the suites too (PARVIS_FULL=1)
-  --only NAME  only the stages whose name contains NAME; may be given again
-  --list       print the stages and stop
+  --full             the long forms of the suites too (PARVIS_FULL=1)
+  --only NAME        only the stages whose name contains NAME; may be given again
+  --screenshots DIR  keep a picture of every page there, in both languages, 360 and
+                     1280 pixels wide (the stage pages makes them)
+  --list             print the stages and stop
 
 Needs root, or sudo without a password: some suites run servers that drop
 privileges or mount images. What it writes is under target/verify.";
@@ -44,6 +47,7 @@ struct Asked {
     list: bool,
     help: bool,
     only: Vec<String>,
+    screenshots: Option<PathBuf>,
 }
 
 impl Asked {
@@ -55,6 +59,7 @@ impl Asked {
             match argument {
                 Long("full") => asked.full = true,
                 Long("list") => asked.list = true,
+                Long("screenshots") => asked.screenshots = Some(parser.value()?.into()),
                 Long("only") => asked.only.push(parser.value()?.string()?),
                 Short('h') | Long("help") => asked.help = true,
                 other => bail!("{}\n\n{USAGE}", other.unexpected()),
@@ -69,7 +74,8 @@ fn run(asked: &Asked) -> Result<bool> {
         say(USAGE);
         return Ok(true);
     }
-    let mut plan = stages::plan(asked.full)?;
+    let screenshots = asked.screenshots.as_deref().map(screenshots).transpose()?;
+    let mut plan = stages::plan(asked.full, screenshots.as_deref())?;
     plan.retain(|stage| asked.only.is_empty() || asked.only.iter().any(|name| stage.name.contains(name)));
     if plan.is_empty() {
         bail!("no stage is called {}; --list tells their names", asked.only.join(" or "));
@@ -84,7 +90,33 @@ fn run(asked: &Asked) -> Result<bool> {
     say("");
     let begun = Instant::now();
     let done: Vec<Done> = plan.into_iter().map(Done::of).collect();
-    Ok(report(&done, begun.elapsed()))
+    let right = report(&done, begun.elapsed());
+    screenshots.as_deref().map(shown).transpose()?;
+    Ok(right)
+}
+
+/// The folder for the pictures, made where it is not there: the suites run elsewhere, so its whole path.
+fn screenshots(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    Ok(folder.canonicalize()?)
+}
+
+/// Says how many pictures there are, and makes one page that shows them all.
+fn shown(folder: &Path) -> Result<()> {
+    let entries = std::fs::read_dir(folder)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = entries.filter(|name| name.ends_with(".png")).collect();
+    names.sort();
+    let figures = names.iter().map(|name| {
+        format!("<figure><a href=\"{name}\"><img src=\"{name}\" alt=\"\"></a><figcaption>{name}</figcaption></figure>\n")
+    });
+    let style = "body{display:flex;flex-wrap:wrap;gap:1em;align-items:start}img{width:18em;border:1px solid}";
+    let page = format!(
+        "<!doctype html><meta charset=\"utf-8\"><title>Parvis</title><style>{style}</style>\n{}",
+        figures.collect::<String>()
+    );
+    std::fs::write(folder.join("index.html"), page)?;
+    say(&format!("\n{} pictures in {}", names.len(), folder.display()));
+    Ok(())
 }
 
 struct Done {

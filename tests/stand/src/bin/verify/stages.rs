@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use parvis_stand::binaries::{PROGRAMS, Profile, binaries, cargo, host, workspace};
-use parvis_stand::install::{self, EVERYTHING, cargo_tool, need};
+use parvis_stand::install::{self, EVERYTHING, LEMON, cargo_tool, need};
 use parvis_stand::run::program;
 use serde_json::Value;
 
@@ -16,14 +16,17 @@ use crate::{demo, pages, units};
 /// The cargo-deny that the configuration was written for.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Every stage there is.
-pub fn plan(full: bool) -> Result<Vec<Stage>> {
+/// Where a suite leaves pictures of what it sees.
+const PICTURES: &str = "PARVIS_PICTURES";
+
+/// Every stage there is; with a folder, pictures are left there.
+pub fn plan(full: bool, pictures: Option<&Path>) -> Result<Vec<Stage>> {
     let metadata = install::metadata()?;
     let target = metadata.get("target_directory").and_then(Value::as_str).context("no target directory")?;
     let logs = PathBuf::from(target).join("verify");
     std::fs::create_dir_all(&logs)?;
     let mut plan = before(&logs);
-    plan.extend(suites(&logs, &metadata, full)?);
+    plan.extend(suites(&logs, &metadata, full, pictures)?);
     plan.extend(after(&logs, full));
     Ok(plan)
 }
@@ -44,7 +47,7 @@ fn before(logs: &Path) -> Vec<Stage> {
 }
 
 /// The tests: those of the crates, then each integration program of the workspace as a stage.
-fn suites(logs: &Path, metadata: &Value, full: bool) -> Result<Vec<Stage>> {
+fn suites(logs: &Path, metadata: &Value, full: bool, pictures: Option<&Path>) -> Result<Vec<Stage>> {
     let test =
         |args: &[&str]| cargo_with(&[&["test", "--workspace", "--no-fail-fast", "--quiet"], args].concat());
     let mut stages = vec![
@@ -60,7 +63,10 @@ fn suites(logs: &Path, metadata: &Value, full: bool) -> Result<Vec<Stage>> {
     names.sort_by_key(|name| name != "tidy");
     for name in names {
         let command = test(&["--test", &name]);
-        stages.push(Stage::new(logs, &name, "a suite", move |log| logged(as_root(command, full)?, log)));
+        let pictures = pictures.map(Path::to_owned);
+        stages.push(Stage::new(logs, &name, "a suite", move |log| {
+            logged(as_root(command, full, pictures.as_deref())?, log)
+        }));
     }
     Ok(stages)
 }
@@ -95,7 +101,7 @@ fn cargo_with(args: &[&str]) -> Command {
 
 fn packages(log: &Path) -> Result<String> {
     let mut said = Vec::new();
-    let result = need(EVERYTHING, &mut |line| {
+    let result = need(&[EVERYTHING, LEMON].concat(), &mut |line| {
         install::say(&format!("       {line}"));
         said.push(line.to_owned());
     });
@@ -131,12 +137,13 @@ fn integration_tests(metadata: &Value) -> Vec<String> {
 }
 
 /// A suite runs as root: cargo stays this user's, and starts the test programs through sudo where that is needed.
-fn as_root(mut command: Command, full: bool) -> Result<Command> {
+fn as_root(mut command: Command, full: bool, pictures: Option<&Path>) -> Result<Command> {
     // Servers are waited for more than computed with: twice as many tests at once as there are processors.
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let mut environment = vec![("RUST_TEST_THREADS".to_owned(), (2 * processors).min(8).to_string())];
     environment.push((PROGRAMS.to_owned(), built_programs()?));
     environment.extend(full.then(|| ("PARVIS_FULL".to_owned(), "1".to_owned())));
+    environment.extend(pictures.map(|folder| (PICTURES.to_owned(), folder.display().to_string())));
     if !nix::unistd::geteuid().is_root() {
         let mut runner = vec!["sudo".to_owned(), "-n".to_owned(), "env".to_owned()];
         for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn no_two_stages_share_a_name() {
-        let names: Vec<String> = plan(false).unwrap().into_iter().map(|stage| stage.name).collect();
+        let names: Vec<String> = plan(false, None).unwrap().into_iter().map(|stage| stage.name).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     }
 }
