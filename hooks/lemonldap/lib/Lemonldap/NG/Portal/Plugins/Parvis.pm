@@ -152,12 +152,12 @@ sub gateAgain {
 sub gateOpenSession {
     my ( $self, $req ) = @_;
     return PE_OK if $self->is->{parvisOpenSessions} eq 'trust' || $req->data->{parvis};
-    return $self->_reread($req);
+    return $self->_reread( $req, 1 );
 }
 
 # With a session, or most of one: what it knows of the entry may be old.
 sub _reread {
-    my ( $self, $req ) = @_;
+    my ( $self, $req, $browses ) = @_;
     my $known = %{ $req->sessionInfo || {} } ? $req->sessionInfo : $req->userData;
     my $login = $known->{_user} // $req->user;
     my ( $entry, $unread ) = $self->_read( $req, $login );
@@ -166,7 +166,7 @@ sub _reread {
         $self->_log( $login, 'not looked at: the directory does not answer' );
         return PE_OK;
     }
-    return $self->_act( $req, $self->_decide( $req, $login, $entry ) );
+    return $self->_act( $req, $self->_decide( $req, $login, $entry ), $browses );
 }
 
 # The password is right and has been reset: the portal would have it changed, by its own form and without the steps. A
@@ -331,7 +331,7 @@ sub _act {
         return PE_OK;
     }
     my $open = $req->id && $req->userData->{_session_id};
-    $browses ||= _browses( @{ $req->steps || [] } ) || $open;
+    $browses ||= _browses( @{ $req->steps || [] } );
     # No answer says nothing of the person: a session that is open stays, and this visit ends.
     $self->_drop($req) unless $open && ( $decision->{words} // '' ) eq 'unanswered';
     # What was begun goes with the person, and is not left in the browser.
