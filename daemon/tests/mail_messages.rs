@@ -61,6 +61,16 @@ fn seen(html: &str) -> String {
 }
 
 #[test]
+fn a_quoted_name_stands_in_the_message_as_it_was_given() {
+    let rendered = shipped().render(MailName::Link, Locale::Fr, &values(Locale::Fr)).unwrap();
+    for name in [None, Some("Jeanne Dupont")] {
+        let message = message("\"a b\"@example.org", name, &rendered);
+        let to = message.lines().find(|line| line.starts_with("To:")).unwrap();
+        assert!(to.contains("\"a b\"@example.org"), "{to}");
+    }
+}
+
+#[test]
 fn every_mail_in_both_languages_keeps_its_link_and_leaves_nothing_open() {
     for (name, locale) in every_mail() {
         let rendered = shipped().render(name, locale, &values(locale)).unwrap();

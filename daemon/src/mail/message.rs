@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 
@@ -88,7 +89,11 @@ pub fn compose(sender: &Sender, letter: &Letter<'_>) -> Result<Composed, Compose
     if !is_message_id(letter.message_id) {
         return Err(ComposeError::MessageId);
     }
+    // Given, because lettre would make it of the header `To`, and reads no quoted name there.
+    let envelope = Envelope::new(Some(sender.address.lettre().clone()), vec![to.lettre().clone()]);
+    let envelope = envelope.map_err(|e| ComposeError::Build(clean::plain(&e.to_string(), 200)))?;
     let mut builder = Message::builder()
+        .envelope(envelope)
         .from(mailbox(&sender.name, &sender.address))
         .to(mailbox(&letter.name.map(clean::name).unwrap_or_default(), &to))
         .date(system_time(letter.date)?)

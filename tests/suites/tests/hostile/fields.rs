@@ -299,7 +299,9 @@ fn what_needs_no_mail_address_syntax_to_be_dangerous_is_no_address() -> Result<(
             let mails = scene.inbox.messages_to(address);
             Ok((refused || !mails.is_empty()).then_some(mails))
         })?;
-        for mail in end.context("neither sent nor refused")? {
+        for mail in
+            end.with_context(|| format!("{address} was neither sent nor refused:\n{}", scene.daemon.log()))?
+        {
             assert_eq!((mail.to.len(), mail.headers("To").len(), mail.headers("Bcc").len()), (1, 1, 0));
         }
     }
