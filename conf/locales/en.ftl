@@ -22,7 +22,7 @@ month = { $number ->
    *[12] December
  }
 
-recovery-address-title = Your recovery e-mail address
+recovery-address-title = Your recovery address
 recovery-address-lead = Give a personal e-mail address outside the university that you read. We will send an activation link to it, and you will need it if you ever lose your password.
 recovery-link-title = Check your e-mail
 recovery-link-lead = An activation link was sent to { $address }. It is valid until { $deadline }. Open it on any device: this page moves on by itself.

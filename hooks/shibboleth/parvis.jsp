@@ -5,7 +5,8 @@
   its clear yes lets through: there is one place below that finishes without an event, and a yes alone leads there.
   It names no class of javax.servlet or jakarta.servlet, so that one file does for both. Written for Java 11; the
   socket needs 16. docs/shibboleth.md says how to use it.
---%><%@ page pageEncoding="UTF-8" contentType="text/html; charset=UTF-8" session="true" trimDirectiveWhitespaces="true" %>
+--%><%@ page pageEncoding="UTF-8" contentType="text/html; charset=UTF-8" session="true" %>
+<%@ page trimDirectiveWhitespaces="true" %>
 <%@ page import="java.io.*, java.net.*, java.nio.charset.StandardCharsets, java.nio.file.*, java.util.*" %>
 <%@ page import="java.util.concurrent.*, java.util.regex.Pattern" %>
 <%@ page import="net.shibboleth.idp.attribute.*, net.shibboleth.idp.attribute.context.AttributeContext" %>
@@ -151,7 +152,8 @@
 %>
 <%
     response.setHeader("Cache-Control", "no-store");
-    response.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    response.setHeader("Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
     boolean french = inFrench(request.getLocales());
     Outcome outcome = new Outcome();
     Person person = new Person();
@@ -189,7 +191,7 @@
     }
     boolean end = outcome.pass || person.passive || "1".equals(request.getParameter("end"));
     if (key != null && outcome.url == null && end) {
-        // The one way out without an event is a pass. Anything thrown here leaves the request where it is: no assertion.
+        // The one way out without an event is a pass. Anything thrown leaves the request where it is: no assertion.
         if (!outcome.pass) {
             request.setAttribute(ExternalInterceptor.EVENT_KEY, DENIED);
         }
@@ -210,12 +212,15 @@
     String words = outcome.words;
     if (expired != null) {
         words = french
-            ? "Votre demande de connexion a expiré. Ouvrez de nouveau l’application que vous souhaitez utiliser et connectez-vous."
+            ? "Votre demande de connexion a expiré. Ouvrez de nouveau l’application que vous souhaitez utiliser "
+                + "et connectez-vous."
             : "Your sign-in request has expired. Please open the application that you want to use again, and sign in.";
     } else if (words == null) {
         words = french
-            ? "Le service d’activation des comptes ne répond pas. Réessayez dans quelques minutes. Si cela dure, contactez l’assistance informatique."
-            : "The account activation service is not answering. Please try again in a few minutes. If it goes on, please contact the help desk.";
+            ? "Le service d’activation des comptes ne répond pas. Réessayez dans quelques minutes. Si cela dure, "
+                + "contactez l’assistance informatique."
+            : "The account activation service is not answering. Please try again in a few minutes. If it goes on, "
+                + "please contact the help desk.";
     }
 %>
 <!DOCTYPE html>
@@ -234,7 +239,8 @@
 <h1><%= html(title) %></h1>
 <p><%= html(words) %></p>
 <% if (key != null && expired == null) { %>
-<p><a id="parvis-end" href="?conversation=<%= html(query(key)) %>&amp;end=1"><%= french ? "Terminer" : "Finish" %></a></p>
+<p><a id="parvis-end" href="?conversation=<%= html(query(key)) %>&amp;end=1"><%=
+    french ? "Terminer" : "Finish" %></a></p>
 <% } %>
 </main>
 </body>

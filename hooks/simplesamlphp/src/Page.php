@@ -6,7 +6,6 @@ namespace SimpleSAML\Module\parvis;
 
 use SimpleSAML\Auth\State;
 use SimpleSAML\Configuration;
-use SimpleSAML\Error\NoState;
 use SimpleSAML\IdP;
 use SimpleSAML\Module;
 use SimpleSAML\XHTML\Template;
@@ -58,7 +57,8 @@ final class Page
         }
         try {
             return State::loadState($id, Way::STAGE);
-        } catch (NoState $lost) {
+        } catch (\Exception $lost) {
+            // Gone, of another page, or with an address of somebody else's to restart at.
             return null;
         }
     }

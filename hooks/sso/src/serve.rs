@@ -115,7 +115,9 @@ async fn accept(door: Door, hall: Hall) {
     }
 }
 
-async fn receive(way: Way, stream: TcpStream, hall: Hall, guest: Arc<Guest>) {
+async fn receive(way: Way, stream: TcpStream, mut hall: Hall, guest: Arc<Guest>) {
+    // Before the keys are looked at: what changes from here on ends this connection.
+    hall.signs.keys.mark_unchanged();
     match way {
         Way::Loopback => converse(stream, Caller::Local, hall, guest).await,
         Way::Tls => {
@@ -151,7 +153,6 @@ where
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_MAX).half_close(false);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
-    signs.keys.mark_unchanged();
     tokio::select! {
         // What went wrong on a connection is its own affair, and might quote it.
         _ = connection.as_mut() => return,

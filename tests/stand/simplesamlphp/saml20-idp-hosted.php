@@ -4,4 +4,5 @@ $metadata['@IDP@'] = [
     'privatekey' => 'idp.key',
     'certificate' => 'idp.pem',
     'auth' => 'campus',
+    'saml20.ecp' => true,
 ];

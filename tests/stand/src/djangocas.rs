@@ -32,10 +32,15 @@ pub struct DjangoCas {
     python: PathBuf,
 }
 
+/// The Python of its environment, made once.
+pub fn python() -> Result<PathBuf> {
+    python_tools("django-cas-server-3.1.0", PACKAGES, &mut |line| say(line))
+}
+
 impl DjangoCas {
     /// Starts both; `parvis` is what `PARVIS = {…}` holds in its settings, in Python's words.
     pub fn start(scene: &Scene, parvis: &str) -> Result<Self> {
-        let python = python_tools("django-cas-server-3.1.0", PACKAGES, &mut |line| say(line))?;
+        let python = python()?;
         let place = Place::new("cas")?;
         let (port, app) = (Port::free()?, Port::free()?);
         let settings = format!(

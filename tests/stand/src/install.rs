@@ -1,6 +1,6 @@
 //! What has to be on the machine, and how it gets there: Debian packages, and cargo's tools beside the build.
 //!
-//! Says first what it does. A package's own service is kept from starting. It must not touch a package that nobody
+//! Says first what it does. A package's own service is neither started nor enabled. It must not touch a package that nobody
 //! asked for, nor leave anything behind but the packages.
 
 use std::io::Write;
@@ -166,9 +166,9 @@ pub fn need(packages: &[Package], say: &mut dyn FnMut(&str)) -> Result<()> {
     for package in &missing {
         say(&format!("installing the package {}: {}", package.name, package.purpose));
     }
-    say("their services are kept from starting; the packages stay, nothing else does");
+    say("their services are neither started nor enabled; the packages stay, nothing else does");
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
-    let script = script(&names, POLICY);
+    let script = script(&names, POLICY, PRESET);
     let root = nix::unistd::geteuid().is_root();
     if !root && !sudo_works() {
         bail!(
@@ -216,19 +216,23 @@ pub fn sudo_works() -> bool {
 }
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
+const PRESET: &str = "/run/systemd/system-preset/00-parvis-stand.preset";
 
 /// Without a single quote, so that it can be typed inside a pair of them. policy-rc.d is Debian's own way to keep a
-/// package from starting its service; one that is there already is the machine's, and stays. Postfix is told not to
-/// write a configuration for the machine.
-fn script(packages: &[&str], policy: &str) -> String {
+/// package from starting its service; one that is there already is the machine's, and stays. A preset of systemd keeps
+/// it from being enabled for the next start of the machine, and a script of init.d is disabled afterwards. Postfix is
+/// told not to write a configuration for the machine.
+fn script(packages: &[&str], policy: &str, preset: &str) -> String {
     format!(
-        "set -e; export DEBIAN_FRONTEND=noninteractive; \
-         if [ ! -e {policy} ]; then trap \"rm -f {policy}\" EXIT INT TERM; \
+        "set -e; export DEBIAN_FRONTEND=noninteractive; made={preset}; trap \"rm -f \\$made\" EXIT INT TERM; \
+         mkdir -p \"$(dirname {preset})\"; echo disable \"*\" >{preset}; \
+         if [ ! -e {policy} ]; then made=\"$made {policy}\"; \
          printf \"#!/bin/sh\\nexit 101\\n\" >{policy}; chmod 755 {policy}; fi; \
          echo postfix postfix/main_mailer_type select No configuration | debconf-set-selections; \
-         set -- apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends {}; \
-         \"$@\" || {{ apt-get update; \"$@\"; }}",
-        packages.join(" ")
+         set -- apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends {names}; \
+         \"$@\" || {{ apt-get update; \"$@\"; }}; \
+         for name in $(dpkg -L {names} | sed -n s,^/etc/init.d/,,p); do update-rc.d $name disable; done",
+        names = packages.join(" ")
     )
 }
 
@@ -355,7 +359,12 @@ mod tests {
     /// Programs in the place of apt-get and debconf that write down what they are asked.
     fn machine(apt: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [("apt-get", apt), ("debconf-set-selections", "cat >>$D/log")] {
+        for (name, text) in [
+            ("apt-get", apt),
+            ("debconf-set-selections", "cat >>$D/log"),
+            ("dpkg", "echo /etc/default/one; echo /etc/init.d/one"),
+            ("update-rc.d", "echo rc \"$@\" >>$D/log"),
+        ] {
             let path = dir.path().join(name);
             std::fs::write(&path, format!("#!/bin/sh\nD=${{0%/*}}\n{text}\n")).unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
@@ -366,21 +375,25 @@ mod tests {
     fn run(dir: &Path) -> (bool, String) {
         let policy = dir.join("policy-rc.d");
         let path = format!("{}:/usr/bin:/bin", dir.display());
-        let script = script(&["one", "two"], policy.to_str().unwrap());
+        let preset = dir.join("preset/00.preset");
+        let script = script(&["one", "two"], policy.to_str().unwrap(), preset.to_str().unwrap());
         let out = Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap();
+        assert!(!preset.exists());
         (out.status.success(), std::fs::read_to_string(dir.join("log")).unwrap())
     }
 
     #[test]
     fn it_installs_with_services_held_back_and_leaves_no_policy() {
-        let dir =
-            machine("echo $DEBIAN_FRONTEND \"$@\" >>$D/log; sh $D/policy-rc.d; echo policy $? >>$D/log");
+        let dir = machine(
+            "echo $DEBIAN_FRONTEND \"$@\" >>$D/log; sh $D/policy-rc.d; echo policy $? >>$D/log; cat $D/preset/* >>$D/log",
+        );
         let (ok, log) = run(dir.path());
         assert!(ok, "{log}");
         assert!(log.contains(
             "noninteractive -o DPkg::Lock::Timeout=300 install -y --no-install-recommends one two"
         ));
         assert!(log.contains("policy 101") && log.contains("No configuration"), "{log}");
+        assert!(log.contains("\ndisable *\n") && log.ends_with("rc one disable\n"), "{log}");
         assert!(!dir.path().join("policy-rc.d").exists());
     }
 
@@ -407,7 +420,7 @@ mod tests {
 
     #[test]
     fn the_command_to_type_is_one_and_quotes_well() {
-        let command = typed(&script(&["slapd"], POLICY));
+        let command = typed(&script(&["slapd"], POLICY, PRESET));
         assert!(!command.contains('\n'));
         let out = Command::new("sh").args(["-nc", &command]).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));

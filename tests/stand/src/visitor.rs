@@ -43,6 +43,7 @@ pub struct Form {
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOPS: usize = 20;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Visitor {
     /// One who asks for this language (`Accept-Language`).
@@ -72,11 +73,16 @@ impl Visitor {
         self.follow(form.action.clone(), Some(body))
     }
 
+    /// Sends a text of another kind, and follows nothing.
+    pub fn post(&mut self, url: &str, kind: &str, body: &str) -> Result<Page> {
+        self.ask(&Url::parse(url)?, Some((kind, body)))
+    }
+
     fn follow(&mut self, url: Url, body: Option<String>) -> Result<Page> {
         let (mut url, mut body) = (url, body);
         for _ in 0..HOPS {
             self.trail.push(url.to_string());
-            let page = self.ask(&url, body.as_deref())?;
+            let page = self.ask(&url, body.as_deref().map(|body| (FORM, body)))?;
             let to = match page.header("location") {
                 Some(to) if (301..=303).contains(&page.status) => url.join(to)?,
                 _ => return Ok(page),
@@ -90,7 +96,7 @@ impl Visitor {
         bail!("too many redirects: {:#?}", self.trail)
     }
 
-    fn ask(&mut self, url: &Url, body: Option<&str>) -> Result<Page> {
+    fn ask(&mut self, url: &Url, body: Option<(&str, &str)>) -> Result<Page> {
         let host = url.host_str().context("an address without a host")?;
         let port = url.port_or_known_default().context("an address without a port")?;
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
@@ -104,14 +110,13 @@ impl Visitor {
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             head.push_str(&format!("Cookie: {}\r\n", all.join("; ")));
         }
-        if let Some(body) = body {
-            let kind = "application/x-www-form-urlencoded";
+        if let Some((kind, body)) = body {
             head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()));
         }
         // The name could lead to an address of another family, on which the stand's servers do not listen.
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes())?;
+        stream.write_all(format!("{head}\r\n{}", body.map_or("", |(_, body)| body)).as_bytes())?;
         let mut all = Vec::new();
         stream.read_to_end(&mut all).with_context(|| format!("no answer from {url}"))?;
         let page = Page::parse(url.clone(), &all)?;

@@ -36,6 +36,7 @@ fn campus() -> Result<Campus> {
             parvis_destination_recipient_limit = 1\n"
             .to_owned(),
         extra_parts: format!("parvis unix - n n - 4 pipe flags=OR user=nobody argv={}\n", command.display()),
+        ..PostfixOptions::default()
     })?;
     let config = format!(
         "[gate]\nmta = [\"nobody\", \"{uid}\"]\n[mail]\nhost = \"localhost\"\nport = {}\nbounces = \"parvis@univ.example\"\n\

@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 
 use crate::support::{ACTIVE, PROVISIONAL, SERVICE, Script};
 
+/// Lines of parvis.properties.
+type Lines = Vec<(&'static str, String)>;
+
 /// The three ways to ask, and the fourth that is the third under TLS.
-fn ways(scene: &Scene, sso: &Sso) -> Result<Vec<(&'static str, Vec<(&'static str, String)>)>> {
+fn ways(scene: &Scene, sso: &Sso) -> Result<Vec<(&'static str, Lines)>> {
     let path = |path: std::path::PathBuf| path.display().to_string();
     let socket = path(scene.daemon.layout().hook_socket());
     let client = sso.client()?;

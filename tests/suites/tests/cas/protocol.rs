@@ -250,6 +250,12 @@ fn each_way_to_ask_and_every_kind_of_client_keeps_them_out() -> Result<()> {
         let mut claire = Visitor::new("fr");
         let page = claire.sign_in(&sign_in_url(&cas), "cbernard", ARRIVED, "")?;
         let_in(&cas, &mut claire, &page, "cbernard")?;
+        // Who signs in anew as somebody provisional is no longer who they were.
+        let renewed = format!("{}&renew=True", sign_in_url(&cas));
+        let page = claire.sign_in(&renewed, "mdurand", PASSWORD, "")?;
+        assert!(page.location.as_deref().is_some_and(|url| url.starts_with(BASE_URL)), "{}", page.body);
+        let again = claire.get(&sign_in_url(&cas))?;
+        assert!(again.status == 200 && again.body.contains("name=\"password\""), "{}", again.body);
         // The wrong password is CAS's own affair; locked people cannot prove theirs; an API is not sent anywhere.
         let mut other = Visitor::new("fr");
         let page = other.sign_in(&sign_in_url(&cas), "mdurand", "wrong", "")?;

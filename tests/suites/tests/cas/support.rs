@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use parvis_stand::binaries::workspace;
 use parvis_stand::groovy::Groovy;
 use parvis_stand::place::Place;
+use parvis_stand::scene::at;
 use serde_json::{Value, json};
 
 pub const PROVISIONAL: &str = "{COMPTE}I:SupannCree";
@@ -40,7 +41,7 @@ impl Script {
             "states": [state], "service": SERVICE, "locale": "fr", "ip": "192.0.2.7", "agent": "Mozilla/5.0",
         });
         for (key, value) in over.as_object().into_iter().flatten() {
-            sign[key] = value.clone();
+            sign.as_object_mut().context("an object")?.insert(key.clone(), value.clone());
         }
         Ok(Answer(self.groovy.sign_in(&sign)?))
     }
@@ -51,34 +52,35 @@ pub struct Answer(pub Value);
 
 impl Answer {
     pub fn passed(&self) -> bool {
-        self.0["interrupt"] == false && self.0["thrown"].is_null()
+        at(&self.0, "/interrupt") == false && at(&self.0, "/thrown").is_null()
     }
 
     /// Stopped, with words, and no session: where to, if anywhere.
     pub fn stopped(&self) -> Result<Option<String>> {
         let answer = &self.0;
-        for (key, value) in [("interrupt", true), ("block", true), ("ssoEnabled", false)] {
-            anyhow::ensure!(answer[key] == value, "{key} in {answer}");
+        for (key, value) in [("/interrupt", true), ("/block", true), ("/ssoEnabled", false)] {
+            anyhow::ensure!(at(answer, key) == value, "{key} in {answer}");
         }
         anyhow::ensure!(self.message().len() > 10 && !self.message().contains("Exception"), "{answer}");
-        let links = answer["links"].as_object().context("links")?;
+        let links = at(answer, "/links").as_object().context("links")?;
         let url = links.values().next().and_then(Value::as_str).map(str::to_owned);
-        anyhow::ensure!(answer["autoRedirect"] == url.is_some() && links.len() < 2, "{answer}");
+        anyhow::ensure!(at(answer, "/autoRedirect") == url.is_some() && links.len() < 2, "{answer}");
         Ok(url)
     }
 
     pub fn message(&self) -> &str {
-        self.0["message"].as_str().unwrap_or_default()
+        at(&self.0, "/message").as_str().unwrap_or_default()
     }
 
     pub fn took(&self) -> Duration {
-        Duration::from_millis(self.0["took"].as_u64().unwrap_or(u64::MAX))
+        Duration::from_millis(at(&self.0, "/took").as_u64().unwrap_or(u64::MAX))
     }
 
     /// The one line of the log.
     pub fn log(&self) -> Result<String> {
-        let lines = self.0["log"].as_array().context("a log")?;
-        anyhow::ensure!(lines.len() == 1, "one line a decision: {lines:?}");
-        Ok(lines[0].as_str().unwrap_or_default().to_owned())
+        match at(&self.0, "/log").as_array().map(Vec::as_slice) {
+            Some([Value::String(line)]) => Ok(line.clone()),
+            other => anyhow::bail!("one line a decision: {other:?}"),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use parvis_stand::Visitor;
 use parvis_stand::shibboleth::Generation;
 
@@ -17,7 +17,7 @@ pub fn closed_but_for_the_active(stage: &Stage, why: &str) -> Result<()> {
     assert!(matches!(came, Outcome::Proceed), "{why}: {came:?}");
     let begun = Instant::now();
     let came = stage.judge(&mut Visitor::new("fr"), "mdurand", &[PROVISIONAL])?;
-    let Outcome::Refused(page) = came else { panic!("{why}: let through: {came:?}") };
+    let Outcome::Refused(page) = came else { bail!("{why}: let through: {came:?}") };
     assert!(page.body.contains("ne répond pas"), "{why}: {}", page.body);
     let decision = stage.decision();
     assert!(decision.contains("login=\"mdurand\" no answer: "), "{why}: {decision}");

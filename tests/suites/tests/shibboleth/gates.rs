@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use parvis_stand::scene::at;
 use parvis_stand::shibboleth::Generation;
 use parvis_stand::{Browser, BrowserOptions, Pages, PagesOptions, Visitor};
@@ -38,7 +38,7 @@ fn everybody(generation: Generation) -> Result<()> {
     }
     // Provisional.
     let Outcome::Activation(url) = stage.judge(&mut visitor(), "mdurand", &[PROVISIONAL])? else {
-        panic!("not sent to the activation: {}", stage.decision())
+        bail!("not sent to the activation: {}", stage.decision())
     };
     assert!(stage.decision().ends_with("login=\"mdurand\" sent to activation"), "{}", stage.decision());
     let ticket = url.rsplit('/').next().context("no ticket")?;
@@ -50,7 +50,7 @@ fn everybody(generation: Generation) -> Result<()> {
     for (language, words) in [("fr", "Ce compte est verrouillé"), ("en", "This account is locked")] {
         let mut visitor = Visitor::new(language);
         let Outcome::Refused(page) = stage.judge(&mut visitor, "rlemoine", &[LOCKED])? else {
-            panic!("not refused")
+            bail!("not refused")
         };
         assert!(
             page.body.contains(words) && page.body.contains(&format!("lang=\"{language}\"")),
@@ -73,7 +73,7 @@ fn everybody(generation: Generation) -> Result<()> {
     assert!(matches!(came, Outcome::Refused(_)), "{came:?}");
     assert!(stage.decision().contains("login=\"no?body\""), "{}", stage.decision());
     let Outcome::Refused(page) = stage.judge(&mut Visitor::new("en"), "nobody", &["x"])? else {
-        panic!("not refused")
+        bail!("not refused")
     };
     assert!(page.body.contains("not known here"), "{}", page.body);
     // Nobody at all: no page to show, but the event.

@@ -6,6 +6,7 @@
 
 mod faults;
 mod gates;
+mod sources;
 mod support;
 #[path = "../simplesamlphp/tap.rs"]
 mod tap;

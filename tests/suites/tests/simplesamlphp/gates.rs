@@ -97,7 +97,7 @@ fn an_address_to_come_back_to_that_nobody_knows_has_words() -> Result<()> {
     let stage = Stage::new()?;
     for (language, words) in [("fr", "a expiré"), ("en", "has expired")] {
         for page in ["resume", "refused"] {
-            for query in ["", "?StateId=_0123", "?StateId[]=x"] {
+            for query in ["", "?StateId=_0123", "?StateId[]=x", "?StateId=_0123:https://elsewhere.example/"] {
                 let url = format!("{}/module.php/parvis/{page}.php{query}", stage.ssp.idp());
                 let shown = Visitor::new(language).get(&url)?;
                 assert_eq!(shown.status, 403, "{url}");

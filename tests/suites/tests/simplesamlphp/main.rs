@@ -3,12 +3,21 @@
 //!
 //! `PARVIS_PICTURES=DIR` keeps a picture of every page that a person can get.
 
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod gates;
+#[cfg(test)]
 mod pictures;
+#[cfg(test)]
 mod reuse;
+#[cfg(test)]
 mod second;
+#[cfg(test)]
 mod sources;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod tap;
+#[cfg(test)]
 mod ways;

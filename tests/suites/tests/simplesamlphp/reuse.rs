@@ -1,4 +1,4 @@
-//! A session that is open already, and requests that may show no page.
+//! A session that is open already, and requests and clients that can show no page.
 
 use anyhow::Result;
 use parvis_stand::Visitor;
@@ -94,5 +94,35 @@ fn a_passive_request_without_an_answer_is_told_no_and_leaves_the_session() -> Re
     stage.scene.daemon.resume()?;
     let came = stage.begin(&mut visitor, "passive-sp")?;
     assert!(is_in(&came, "cbernard"), "{came:?}");
+    Ok(())
+}
+
+/// SAML's profile for clients without a browser (ECP): a request in SOAP, the password beside it.
+#[test]
+fn a_client_without_a_browser_gets_an_assertion_or_a_no_and_never_a_page() -> Result<()> {
+    let stage = Stage::new()?;
+    let url = format!("{}/saml2/idp/SSOService.php", stage.ssp.idp());
+    let request = r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>
+        <samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_1" Version="2.0"
+            IssueInstant="2026-09-01T10:00:00Z" ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:PAOS"
+            AssertionConsumerServiceIndex="1">
+        <saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">urn:stand:sp</saml:Issuer>
+        </samlp:AuthnRequest></s:Body></s:Envelope>"#;
+    for (login, told) in [
+        ("cbernard", "status:Success"),
+        ("mdurand", "status:RequestDenied"),
+        ("rlemoine", "status:RequestDenied"),
+    ] {
+        let who = person(login);
+        let pair =
+            parvis_protocol::base64::encode(format!("{login}:{}", who.provisional_password).as_bytes());
+        let mut client = Visitor::new("fr");
+        client.header("Authorization", &format!("Basic {pair}"));
+        let answer = client.post(&url, "text/xml", request)?;
+        assert!(answer.body.contains(told), "{login}: {answer:?} {}", stage.ssp.last_words());
+        assert_eq!(answer.body.contains("<saml:Assertion"), login == "cbernard", "{}", answer.body);
+        assert!(answer.header("location").is_none(), "{answer:?}");
+    }
+    assert!(stage.decision().ends_with("login=\"rlemoine\" refused: locked"), "{}", stage.decision());
     Ok(())
 }

@@ -51,3 +51,17 @@ fn both_gates_together_work_as_the_page_writes_them() -> Result<()> {
     assert!(matches!(came, crate::support::Outcome::Activation(_)), "{came:?}");
     Ok(())
 }
+
+#[test]
+fn a_gate_that_cannot_be_loaded_lets_nobody_through() -> Result<()> {
+    let stage = Stage::new()?;
+    let authproc = "5 => ['class' => 'parvis:Gat'],".to_owned();
+    stage.ssp.configure(&SimplesamlphpOptions { authproc, ..SimplesamlphpOptions::default() })?;
+    for login in ["cbernard", "mdurand"] {
+        let mut visitor = Visitor::new("fr");
+        let came = stage.sign_in(&mut visitor, &person(login));
+        assert!(came.is_err(), "{came:?}");
+        no_assertion(&visitor);
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Each call answers as `parvis-hook` prints it, with the status that goes with it.
 
 use anyhow::{Context, Result};
+use parvis_stand::scene::at;
 use parvis_suites::Page;
 use serde_json::{Value, json};
 
@@ -31,11 +32,11 @@ fn check_says_what_parvis_hook_prints() -> Result<()> {
 
 /// A call in a session; the session that is answered is the next one.
 fn next(stage: &Stage, session: &mut String, call: &str, mut request: Value, step: &str) -> Result<Value> {
-    request["session"] = json!(session);
+    request.as_object_mut().context("an object")?.insert("session".to_owned(), json!(session));
     let reply = stage.sso.ask(call, &request)?;
     let answer = reply.json()?;
-    assert_eq!((reply.status, answer["step"].as_str()), (200, Some(step)), "{call}: {answer}");
-    answer["session"].as_str().context("a session")?.clone_into(session);
+    assert_eq!((reply.status, at(&answer, "/step").as_str()), (200, Some(step)), "{call}: {answer}");
+    at(&answer, "/session").as_str().context("a session")?.clone_into(session);
     Ok(answer)
 }
 

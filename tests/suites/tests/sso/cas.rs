@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use parvis_stand::Walk;
+use parvis_stand::scene::at;
 use parvis_stand::sso::{Reply, SsoOptions, TOKEN};
 use serde_json::{Value, json};
 
@@ -25,10 +26,10 @@ fn query(login: &str) -> String {
 fn blocks(reply: &Reply) -> Result<Value> {
     let answer = reply.json()?;
     assert_eq!(reply.status, 200, "{reply:?}");
-    for (key, value) in [("interrupt", true), ("block", true), ("ssoEnabled", false)] {
-        assert_eq!(answer[key], value, "{key} in {answer}");
+    for (key, value) in [("/interrupt", true), ("/block", true), ("/ssoEnabled", false)] {
+        assert_eq!(at(&answer, key), value, "{key} in {answer}");
     }
-    assert!(answer["message"].as_str().is_some_and(|words| words.len() > 10), "{answer}");
+    assert!(at(&answer, "/message").as_str().is_some_and(|words| words.len() > 10), "{answer}");
     Ok(answer)
 }
 

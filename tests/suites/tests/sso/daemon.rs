@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use parvis_stand::scene::at;
 use parvis_stand::sso::{Reply, Sso, SsoOptions};
 use parvis_suites::strange::{self, Habit, strange_daemon};
 use serde_json::{Value, json};
@@ -23,11 +24,11 @@ fn blocked(sso: &Sso) -> Result<Duration> {
     let answer = reply.json()?;
     assert_eq!(reply.status, 200);
     assert_eq!(
-        (&answer["interrupt"], &answer["block"]),
+        (at(&answer, "/interrupt"), at(&answer, "/block")),
         (&Value::Bool(true), &Value::Bool(true)),
         "{answer}"
     );
-    assert!(answer["message"].as_str().is_some_and(|words| words.len() > 10), "{answer}");
+    assert!(at(&answer, "/message").as_str().is_some_and(|words| words.len() > 10), "{answer}");
     Ok(begun.elapsed())
 }
 

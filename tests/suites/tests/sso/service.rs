@@ -147,6 +147,8 @@ fn the_units_the_defaults_and_the_users_say_the_same() -> Result<()> {
     assert!(tls.contains("Service=parvis-sso.service\n"));
     assert!(service.contains("User=parvis-sso\n") && service.contains("LoadCredential=sso-token:"));
     assert!(conf.contains("token-file = \"sso-token\""));
+    // A socket that is enabled and not offered keeps the service from starting at the next boot.
+    assert!(!service.lines().any(|line| line.starts_with("Also=")));
     assert!(read("systemd/parvis.sysusers.conf")?.contains("u     parvis-sso "));
     // The user's own group has the role, and the user is not the pages'.
     let daemon = read("conf/parvis.toml")?;

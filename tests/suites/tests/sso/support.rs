@@ -5,6 +5,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result};
 use parvis_stand::certs::Certificate;
+use parvis_stand::scene::at;
 use parvis_stand::sso::{Reply, Sso, SsoOptions};
 use parvis_stand::{Scene, SceneOptions, install, run};
 use serde_json::Value;
@@ -30,9 +31,9 @@ impl Stage {
 /// A refusal with its status and code, and words in it.
 pub fn refused(reply: &Reply, status: u16, code: &str) -> Result<()> {
     let answer = reply.json()?;
-    assert_eq!((reply.status, &answer["ok"]), (status, &Value::Bool(false)), "{reply:?}");
-    assert_eq!(answer["refusal"]["code"], code, "{answer}");
-    assert!(answer["refusal"]["message"].as_str().is_some_and(|words| words.len() > 10), "{answer}");
+    assert_eq!((reply.status, at(&answer, "/ok")), (status, &Value::Bool(false)), "{reply:?}");
+    assert_eq!(at(&answer, "/refusal/code"), code, "{answer}");
+    assert!(at(&answer, "/refusal/message").as_str().is_some_and(|words| words.len() > 10), "{answer}");
     assert_eq!(reply.header("content-type"), Some("application/json"), "{reply:?}");
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{reply:?}");
     Ok(())

@@ -1,5 +1,9 @@
 //! Who is heard: on loopback the token, under TLS the certificate, and nobody else.
 
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use parvis_stand::certs::Authority;
@@ -8,6 +12,7 @@ use parvis_stand::run;
 use parvis_stand::sso::{CLIENT, SsoOptions, TOKEN};
 use serde_json::Value;
 
+use crate::crowd::ask_on;
 use crate::support::{Stage, check_by_tls, refused};
 
 const BODY: &[u8] = b"{\"login\":\"cbernard\",\"authenticated\":true}";
@@ -132,8 +137,13 @@ fn token_and_certificates_are_read_again_on_sighup_whole_or_not_at_all() -> Resu
     let next = Authority::new(elsewhere.path())?;
     let first = std::fs::read(&place)?;
     std::fs::copy(next.file(), &place)?;
+    let mut kept = TcpStream::connect(("127.0.0.1", stage.sso.port()))?;
+    kept.set_read_timeout(Some(Duration::from_secs(10)))?;
+    ask_on(&mut kept)?;
     stage.sso.hangup()?;
     stage.sso.wait_log("are read again")?;
+    // A connection that stands on the old keys ends, long before it would for its silence.
+    assert_eq!(kept.read(&mut [0; 64])?, 0);
     assert_eq!(stage.sso.send("POST /v1/check", &bearer(TOKEN), BODY)?.status, 401);
     assert_eq!(stage.sso.send("POST /v1/check", &bearer(new), BODY)?.status, 200);
     // The server's own certificate is still the first authority's.
