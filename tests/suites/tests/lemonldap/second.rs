@@ -113,8 +113,8 @@ fn whoever_is_locked_before_the_second_factor_is_given_does_not_enter() -> Resul
         let token = form.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
         let token = token.with_context(|| format!("no second factor: {}", form.body))?;
         let mail = campus.scene.mail("cbernard@univ.example", before)?.readable();
-        let digits = mail.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 6);
-        let code = digits.last().with_context(|| format!("no code: {mail}"))?.to_owned();
+        let mut digits = mail.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 6);
+        let code = digits.next_back().with_context(|| format!("no code: {mail}"))?.to_owned();
         between()?;
         campus.lemon.post("/mail2fcheck", &[], &[("token", token), ("code", &code)])
     };
