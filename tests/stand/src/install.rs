@@ -99,6 +99,7 @@ pub const LEMON: &[Package] = &[
     Package { name: "libunicode-string-perl", purpose: "the portal needs it" },
     Package { name: "libio-socket-timeout-perl", purpose: "the portal needs it" },
     Package { name: "libio-string-perl", purpose: "the portal needs it" },
+    Package { name: "libcrypt-openssl-bignum-perl", purpose: "the portal's OpenID Connect needs it" },
     Package { name: "libxml-simple-perl", purpose: "the portal's CAS server needs it" },
     Package { name: "libipc-run-perl", purpose: "the portal needs it" },
     Package { name: "libmime-tools-perl", purpose: "the portal needs it" },

@@ -113,8 +113,8 @@ fn whoever_is_locked_before_the_second_factor_is_given_does_not_enter() -> Resul
         let token = form.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
         let token = token.with_context(|| format!("no second factor: {}", form.body))?;
         let mail = campus.scene.mail("cbernard@univ.example", before)?.readable();
-        let digits = mail.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 6);
-        let code = digits.last().with_context(|| format!("no code: {mail}"))?.to_owned();
+        let mut digits = mail.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 6);
+        let code = digits.next_back().with_context(|| format!("no code: {mail}"))?.to_owned();
         between()?;
         campus.lemon.post("/mail2fcheck", &[], &[("token", token), ("code", &code)])
     };
@@ -126,6 +126,55 @@ fn whoever_is_locked_before_the_second_factor_is_given_does_not_enter() -> Resul
     crate::support::activate(&campus.scene, ACTIVE)?;
     let reply = give(&|| Ok(()))?;
     ensure!(reply.cookie("lemonldap").is_some(), "{} {}", reply.body, campus.lemon.log());
+    Ok(())
+}
+
+#[test]
+fn no_token_of_openid_connect_is_given_or_refreshed() -> Result<()> {
+    let client = json!({
+        "oidcRPMetaDataOptionsClientID": "rp", "oidcRPMetaDataOptionsClientSecret": "a-secret-of-the-stand",
+        "oidcRPMetaDataOptionsAllowPasswordGrant": 1, "oidcRPMetaDataOptionsAllowOffline": 1,
+        "oidcRPMetaDataOptionsIDTokenSignAlg": "HS256", "oidcRPMetaDataOptionsBypassConsent": 1,
+        "oidcRPMetaDataOptionsRedirectUris": "http://app.univ.example/back",
+    });
+    let conf = json!({
+        "issuerDBOpenIDConnectActivation": 1, "issuerDBOpenIDConnectPath": "^/oauth2/",
+        "oidcRPMetaDataOptions": { "rp": client }, "oidcRPMetaDataExportedVars": { "rp": { "email": "mail" } },
+    });
+    let campus = Campus::with(SceneOptions::default(), configured(conf), &[])?;
+    let ask = |form: &[(&str, &str)]| -> Result<(u16, Value)> {
+        let mine = [("client_id", "rp"), ("client_secret", "a-secret-of-the-stand")];
+        // Without a wish for JSON, which is the worse case: a redirection would be taken for success.
+        let reply = campus.lemon.post("/oauth2/token", &[("Accept", "*/*")], &[&mine[..], form].concat())?;
+        let said = serde_json::from_str(&reply.body);
+        Ok((reply.status, said.with_context(|| format!("{} {}", reply.body, campus.lemon.log()))?))
+    };
+    let by_password = |login: &str| {
+        let password = person(login).provisional_password;
+        let scope = ("scope", "openid offline_access");
+        ask(&[("grant_type", "password"), ("username", login), ("password", &password), scope])
+    };
+    let (status, said) = by_password(NEW)?;
+    ensure!(status >= 400 && said.get("access_token").is_none(), "{status} {said}");
+    assert_eq!(campus.decided(), "mdurand: sent to activation");
+    // By a browser, for as long as the application likes.
+    let cookie = format!("lemonldap={}", campus.enters(ACTIVE)?);
+    let back = ("redirect_uri", "http://app.univ.example/back");
+    let asked = "/oauth2/authorize?response_type=code&client_id=rp&scope=openid+offline_access\
+                 &redirect_uri=http%3A%2F%2Fapp.univ.example%2Fback";
+    let reply = campus.lemon.get(asked, &[("Cookie", &cookie)])?;
+    let code = reply.location().split("code=").nth(1).and_then(|rest| rest.split('&').next());
+    let code = code.with_context(|| format!("no code: {reply:?} {}", campus.lemon.log()))?;
+    let (_, said) = ask(&[("grant_type", "authorization_code"), ("code", code), back])?;
+    let token =
+        at(&said, "/refresh_token").as_str().with_context(|| format!("{said} {}", campus.lemon.log()))?;
+    let refresh = || ask(&[("grant_type", "refresh_token"), ("refresh_token", token)]);
+    let (status, said) = refresh()?;
+    ensure!(status == 200 && said.get("access_token").is_some(), "{status} {said} {}", campus.lemon.log());
+    campus.scene.slapd.replace(&person(ACTIVE).dn, "supannRessourceEtat", &["{COMPTE}I:SupannCree"])?;
+    let (status, said) = refresh()?;
+    ensure!(status >= 400 && said.get("access_token").is_none(), "{status} {said} {}", campus.lemon.log());
+    assert_eq!(campus.decided(), "cbernard: sent to activation");
     Ok(())
 }
 
