@@ -81,6 +81,8 @@ resend-after-count = Possible in { $count ->
    *[other] { $count } seconds
  }.
 resend-now = The same link is sent once more.
+# The address looks like a frequent slip; never corrected without the person.
+meant = Did you mean { $domain }? If so, correct the address below.
 correct-address = Is the address wrong? Correct it
 forward-nothing = Do not forward my mail
 address-refused-title = This address does not take our mail

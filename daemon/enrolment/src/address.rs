@@ -31,8 +31,8 @@ pub enum AddressFault {
 
 impl Address {
     /// Reads an address (RFC 5321 mailbox, RFC 6531 where it is international). A display name, a domain without a
-    /// dot, a domain literal, a name that begins with `-` (an option to some mail programs) and a quoted name (which not
-    /// every mail program on the way can be given) are refused.
+    /// dot, a domain literal, and a name that begins with `-` (an option to some mail programs) are refused. A quoted name
+    /// (RFC 5321 section 4.1.2) is kept in its shortest form, without quotes where it needs none.
     pub fn parse(text: &str) -> Result<Self, AddressFault> {
         let text = text.trim_matches([' ', '\t', '\u{a0}', '\u{202f}']);
         if text.is_empty() {
@@ -51,9 +51,10 @@ impl Address {
         if domain.rsplit('.').next().is_none_or(|top| top.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(AddressFault::Malformed);
         }
-        let local = parsed.local_part().to_owned();
+        let local = shortest(parsed.local_part());
         let address = Self { local, domain };
-        if address.local.starts_with(['-', '"']) || address.local.len() > 64 {
+        let bare = address.local.trim_matches('"');
+        if bare.is_empty() || bare.starts_with('-') || address.local.len() > 64 {
             return Err(AddressFault::Malformed);
         }
         if address.to_string().len() > LONGEST { Err(AddressFault::TooLong) } else { Ok(address) }
@@ -91,6 +92,30 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// A local part as it is written shortest: a quoted one without quotes where they are not needed, and without backslashes
+/// before what needs none (RFC 5321 section 4.1.2 forbids to tell these forms apart).
+fn shortest(local: &str) -> String {
+    let Some(quoted) = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return local.to_owned();
+    };
+    let (mut plain, mut escaped) = (String::new(), false);
+    for c in quoted.chars() {
+        if c == '\\' && !escaped {
+            escaped = true;
+        } else {
+            plain.push(c);
+            escaped = false;
+        }
+    }
+    let options = Options::default().without_display_text();
+    let bare = !plain.contains('"')
+        && EmailAddress::parse_with_options(&format!("{plain}@x.example"), options).is_ok();
+    if bare {
+        return plain;
+    }
+    format!("\"{}\"", plain.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 fn first(text: &str) -> String {
     text.chars().take(1).collect()
 }
@@ -122,6 +147,10 @@ mod tests {
         check("  Jeanne.D'Arc+parvis@Example.ORG\u{a0}", Ok("Jeanne.D'Arc+parvis@example.org"));
         check("jeanne@bücher.example", Ok("jeanne@xn--bcher-kva.example"));
         check("józef@example.pl", Ok("józef@example.pl"));
+        check("\"a b\"@example.org", Ok("\"a b\"@example.org"));
+        check("\"jeanne.dupont\"@example.org", Ok("jeanne.dupont@example.org"));
+        check("\"j\\\\ean\\ne\"@example.org", Ok("\"j\\\\eanne\"@example.org"));
+        check("\"a@b\"@example.org", Ok("\"a@b\"@example.org"));
         check("jeanne@example.org.", Err(AddressFault::Malformed));
     }
 
@@ -130,7 +159,9 @@ mod tests {
         check("", Err(AddressFault::Empty));
         check("   ", Err(AddressFault::Empty));
         check("jeanne", Err(AddressFault::Malformed));
-        check("\"a b\"@example.org", Err(AddressFault::Malformed));
+        check("\"-oQ\"@example.org", Err(AddressFault::Malformed));
+        check("\"\"@example.org", Err(AddressFault::Malformed));
+        check("\"a\"b\"@example.org", Err(AddressFault::Malformed));
         check("jeanne@localhost", Err(AddressFault::Malformed));
         check("jeanne@[127.0.0.1]", Err(AddressFault::Malformed));
         check("-oQ/tmp@example.org", Err(AddressFault::Malformed));

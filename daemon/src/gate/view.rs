@@ -4,7 +4,7 @@ use super::hook::{Desk, Trouble};
 use crate::config::Settings;
 use crate::engine::keys::{Kind, Token};
 use crate::service::clock;
-use crate::words::{Value, civil, deadline};
+use crate::words::{Value, civil, deadline, meant};
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::address::masked;
 use parvis_enrolment::policy::Forwarding as Rule;
@@ -141,6 +141,7 @@ impl<'a> Viewer<'a> {
         let wait = ready.duration_since(self.now).max(SignedDuration::ZERO).as_millis().unsigned_abs();
         Sent {
             address: masked(&link.address),
+            meant: link.address.rsplit('@').next().and_then(meant).map(str::to_owned),
             at: at.map(|at| civil(self.settings, *at)),
             delivery,
             detail,

@@ -1,7 +1,9 @@
 //! The words that people read: one text in each language, from `conf/locales/`, and times said the way people say them.
 
+mod slips;
 mod time;
 
+pub use slips::meant;
 pub use time::{ago, civil, deadline, wait};
 
 use fluent_bundle::concurrent::FluentBundle;

@@ -57,7 +57,9 @@ pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
         forward,
         optional: mail.is_some_and(|mail| mail.forwarding == Forwarding::Optional),
         keep_copy: mail.is_none_or(|mail| mail.keep_copy),
-        wrong: drawing.restored || drawing.problem.as_ref().is_some_and(|problem| problem.field != "resend"),
+        wrong: sent.meant.is_some()
+            || drawing.restored
+            || drawing.problem.as_ref().is_some_and(|problem| problem.field != "resend"),
         typed: drawing.typed(if forward { "forward" } else { "address" }, None),
         chrome,
     };

@@ -176,6 +176,8 @@ pub struct RecoveryView {
 pub struct Sent {
     /// To which address: masked where the session has not proven it.
     pub address: String,
+    /// The mail domain that was perhaps meant, where the address looks like a frequent slip (`gmial.com`): ask.
+    pub meant: Option<String>,
     /// When the mail system took it: an instant.
     pub at: Option<String>,
     /// What became of it.

@@ -5,7 +5,13 @@ use Plack::Builder;
 use Plack::Request;
 use Plack::Util;
 use LWP::UserAgent;
+use POSIX ();
 use URI::Escape qw(uri_escape);
+
+# A worker dies with its master, however that one dies: prctl(PR_SET_PDEATHSIG, SIGKILL).
+my %prctl = ( x86_64 => 157, aarch64 => 167 );
+my $call = $prctl{ ( POSIX::uname() )[4] };
+syscall $call, 1, 9 if $call;
 
 my ( $app, $portal, $direct ) = @ENV{qw(STAND_APP STAND_PORTAL STAND_PORTAL_DIRECT)};
 

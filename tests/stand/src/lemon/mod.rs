@@ -211,7 +211,7 @@ impl Lemon {
     }
 }
 
-/// starman's master tells its workers to end; killed, it takes them along (portal.psgi).
+/// starman's master tells its workers to end; killed, it takes them along (portal.psgi, app.psgi).
 impl Drop for Lemon {
     fn drop(&mut self) {
         let _ = self.portal.signal(Signal::SIGTERM);

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use parvis_stand::binaries::workspace;
+use parvis_stand::lemon::Ports;
 use parvis_stand::run;
 use parvis_stand::scene::{SceneOptions, at};
-use parvis_stand::{LemonOptions, Reply};
+use parvis_stand::{Lemon, LemonOptions, Reply, Scene};
 use serde_json::{Value, json};
 
 use crate::support::{ACTIVE, Campus, LOCKED, NEW, configured, person};
@@ -92,6 +93,39 @@ fn a_second_factor_is_asked_of_nobody_who_may_not_pass() -> Result<()> {
     ensure!(!reply.body.contains("mail2fcheck"));
     let reply = campus.sign_in(ACTIVE)?;
     ensure!(reply.cookie("lemonldap").is_none(), "the second factor is not asked: the test proves nothing");
+    Ok(())
+}
+
+#[test]
+fn whoever_is_locked_before_the_second_factor_is_given_does_not_enter() -> Result<()> {
+    let ports = Ports::free()?;
+    let scene = Scene::start(SceneOptions { config: ports.daemon_config(), ..SceneOptions::default() })?;
+    let conf = json!({
+        "mail2fActivation": 1, "SMTPServer": "127.0.0.1", "SMTPPort": scene.inbox.port(), "SMTPTLS": "",
+        "mailFrom": "portal@univ.example", "mail2fCodeRegex": "[0-9]{6}",
+    });
+    let params = vec![("parvisSocket".to_owned(), scene.daemon.layout().hook_socket().display().to_string())];
+    let lemon = Lemon::start(&scene.slapd, ports, &LemonOptions { conf, params, ..LemonOptions::default() })?;
+    let campus = Campus { lemon, scene };
+    let give = |between: &dyn Fn() -> Result<()>| -> Result<Reply> {
+        let before = campus.scene.inbox.last_number();
+        let form = campus.sign_in(ACTIVE)?;
+        let token = form.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let token = token.with_context(|| format!("no second factor: {}", form.body))?;
+        let mail = campus.scene.mail("cbernard@univ.example", before)?.readable();
+        let digits = mail.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 6);
+        let code = digits.last().with_context(|| format!("no code: {mail}"))?.to_owned();
+        between()?;
+        campus.lemon.post("/mail2fcheck", &[], &[("token", token), ("code", &code)])
+    };
+    let reply = give(&|| {
+        let locked = ["{COMPTE}S:SupannVerrouAdministratif"];
+        campus.scene.slapd.replace(&person(ACTIVE).dn, "supannRessourceEtat", &locked)
+    })?;
+    campus.told(&reply, "Ce compte est verrouillé")?;
+    crate::support::activate(&campus.scene, ACTIVE)?;
+    let reply = give(&|| Ok(()))?;
+    ensure!(reply.cookie("lemonldap").is_some(), "{} {}", reply.body, campus.lemon.log());
     Ok(())
 }
 

@@ -56,7 +56,10 @@ fn the_daemon_is_told_who_from_where_in_which_language_and_where_to() -> Result<
     assert_eq!(at(&fake.heard()?, "/return_to"), &json!(format!("{portal}{cas}")));
     let begun = campus.lemon.get(&format!("/{cas}"), &headers)?;
     let pdata = format!("lemonldappdata={}", begun.cookie("lemonldappdata").unwrap_or_default());
-    sign_in("/", &[("Cookie", &pdata)])?;
+    let reply = sign_in("/", &[("Cookie", &pdata)])?;
+    // It goes with the person, and is not left in the browser.
+    let taken = reply.headers.iter().any(|(_, value)| value.starts_with("lemonldappdata=;"));
+    ensure!(begun.cookie("lemonldappdata").is_some() && taken, "{:?}", reply.headers);
     assert_eq!(at(&fake.heard()?, "/return_to"), &json!(format!("{portal}{cas}")));
     // Longer than the daemon keeps: the portal keeps it, and nobody else's.
     let long = format!("/cas/login?service=http%3A%2F%2Fapp.univ.example%2F{}", "x".repeat(700));

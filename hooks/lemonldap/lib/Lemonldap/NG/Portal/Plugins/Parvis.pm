@@ -152,21 +152,21 @@ sub gateAgain {
 sub gateOpenSession {
     my ( $self, $req ) = @_;
     return PE_OK if $self->is->{parvisOpenSessions} eq 'trust' || $req->data->{parvis};
-    return $self->_reread($req);
+    return $self->_reread( $req, 'open' );
 }
 
 # With a session, or most of one: what it knows of the entry may be old.
 sub _reread {
-    my ( $self, $req ) = @_;
+    my ( $self, $req, $how ) = @_;
     my $known = %{ $req->sessionInfo || {} } ? $req->sessionInfo : $req->userData;
     my $login = $known->{_user} // $req->user;
     my ( $entry, $unread ) = $self->_read( $req, $login );
-    if ( $unread && $req->id && $req->userData->{_session_id} ) {
+    if ( $unread && $how ) {
         # The session was given to somebody who might pass, and is good at every application.
         $self->_log( $login, 'not looked at: the directory does not answer' );
         return PE_OK;
     }
-    return $self->_act( $req, $self->_decide( $req, $login, $entry ) );
+    return $self->_act( $req, $self->_decide( $req, $login, $entry ), $how );
 }
 
 # The password is right and has been reset: the portal would have it changed, by its own form and without the steps. A
@@ -179,7 +179,7 @@ sub aroundAuthenticate {
     my $decision = $self->_decide( $req, $req->user, $req->data->{ldapentry} );
     return $result if $decision->{pass};
     delete $req->data->{oldpassword};
-    return $self->_act( $req, $decision, 1 );
+    return $self->_act( $req, $decision, 'browses' );
 }
 
 sub gatePasswordChange {
@@ -324,14 +324,15 @@ sub back {
 # (OpenID Connect's refreshed tokens), so there it is never given.
 sub _browses { return scalar grep { !ref && $_ eq 'buildCookie' } @_ }
 
+# How: with a session that is `open`, by somebody who `browses`, or as the steps left say.
 sub _act {
-    my ( $self, $req, $decision, $browses ) = @_;
+    my ( $self, $req, $decision, $how ) = @_;
     if ( $decision->{pass} ) {
         $req->data->{parvis} = 1;
         return PE_OK;
     }
-    my $open = $req->id && $req->userData->{_session_id};
-    $browses ||= _browses( @{ $req->steps || [] } ) || $open;
+    my $open = ( $how // '' ) eq 'open';
+    my $browses = $how || _browses( @{ $req->steps || [] } );
     # No answer says nothing of the person: a session that is open stays, and this visit ends.
     $self->_drop($req) unless $open && ( $decision->{words} // '' ) eq 'unanswered';
     # What was begun goes with the person, and is not left in the browser.
