@@ -41,7 +41,7 @@ pub async fn call(
     let body = match body(request, deadline).await {
         Ok(body) => body,
         Err((status, fault)) => {
-            tracing::info!(call = method.as_str(), by = %caller, %status, "a request is not taken");
+            tracing::info!("{}, asked by {caller}: not taken ({})", method.as_str(), status.as_u16());
             let mut response = answer::with(status, &Outcome::Failed(fault), Language::Both);
             // What was not read of it must not be taken for the next request.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -53,7 +53,11 @@ pub async fn call(
     let outcome = match read {
         Ok(call) => ask(&house, call, &caller, deadline).await,
         Err(fault) => {
-            tracing::info!(call = method.as_str(), by = %caller, ?fault, "a request is not one of that call");
+            tracing::info!(
+                "{}, asked by {caller}: {}",
+                method.as_str(),
+                answer::word(&Outcome::Failed(fault.clone()))
+            );
             Outcome::Failed(fault)
         }
     };
@@ -70,12 +74,14 @@ pub async fn ask(house: &House, call: Call, caller: &Caller, deadline: Instant) 
         _ => None,
     };
     let outcome = house.daemon.ask(call, deadline).await;
-    let (decision, took) = (answer::word(&outcome), begun.elapsed());
-    let (call, login) = (method.as_str(), login.as_deref().unwrap_or("-"));
+    // All of it in the words themselves: the journal shows those, and the fields only to whoever asks for them.
+    let who = login.map(|login| format!(" of {}", login.escape_debug())).unwrap_or_default();
+    let line = format!("{}{who}, asked by {caller}: {}", method.as_str(), answer::word(&outcome));
+    let took = begun.elapsed();
     match (&outcome, method) {
-        (Outcome::Failed(_), _) => tracing::warn!(call, login, by = %caller, ?took, "{decision}"),
-        (_, Method::State) => tracing::debug!(call, login, by = %caller, ?took, "{decision}"),
-        _ => tracing::info!(call, login, by = %caller, ?took, "{decision}"),
+        (Outcome::Failed(_), _) => tracing::warn!(?took, "{line}"),
+        (_, Method::State) => tracing::debug!(?took, "{line}"),
+        _ => tracing::info!(?took, "{line}"),
     }
     outcome
 }

@@ -104,7 +104,7 @@ async fn check(house: &House, caller: &Caller, uri: &Uri, headers: &HeaderMap) -
     let outcome = match call(house, query, asked) {
         Ok(call) => calls::ask(house, call, caller, deadline).await,
         Err(fault) => {
-            tracing::warn!(by = %caller, ?fault, "what CAS asks is not understood");
+            tracing::warn!("check, asked by {caller}: what CAS asks is not understood");
             Outcome::Failed(fault)
         }
     };

@@ -35,7 +35,8 @@ pub struct Door {
 }
 
 /// What systemd hands over, or what the configuration says.
-pub fn open(settings: &Settings) -> Result<Vec<Door>, String> {
+/// `activated`: what systemd hands over, and nothing else.
+pub fn open(settings: &Settings, activated: bool) -> Result<Vec<Door>, String> {
     let mut given = listenfd::ListenFd::from_env();
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let offered = [
@@ -43,6 +44,10 @@ pub fn open(settings: &Settings) -> Result<Vec<Door>, String> {
         (Way::Tls, settings.tls.as_ref().map(|tls| tls.listen)),
     ];
     let offered = offered.into_iter().filter_map(|(way, listen)| Some((way, listen?)));
+    if given.len() == 0 && activated {
+        let wanted: Vec<String> = offered.map(|(way, _)| way.name().to_owned()).collect();
+        return Err(format!("systemd handed over no socket, and {} is offered", wanted.join(" and ")));
+    }
     if given.len() == 0 {
         return offered.map(|(way, listen)| bind(way, listen)).collect();
     }

@@ -22,6 +22,15 @@ struct Within {
     unproven: BTreeMap<u64, Option<AbortHandle>>,
 }
 
+/// Why there is no place for one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Those who were sent away have not left: ask again in a moment.
+    NotYet,
+    /// Everybody here has proven themselves.
+    Full,
+}
+
 /// One connection's place; dropped with it.
 #[derive(Debug)]
 pub struct Guest {
@@ -36,24 +45,24 @@ impl Room {
         Arc::new(Self { limit, within: Mutex::default() })
     }
 
-    /// A place for one more; none where everybody here has proven themselves, or those sent away are not gone yet.
-    pub fn enter(self: &Arc<Self>) -> Option<Arc<Guest>> {
+    /// A place for one more: whoever has been here longest without proving anything leaves for it.
+    pub fn enter(self: &Arc<Self>) -> Result<Arc<Guest>, NoRoom> {
         let mut within = self.within();
+        // Who is sent away leaves a moment later; how many may be leaving at once has a limit too.
+        if within.held >= self.limit + self.limit / 8 {
+            return Err(NoRoom::NotYet);
+        }
         if within.held >= self.limit {
             let oldest = within.unproven.iter().find_map(|(number, task)| Some((*number, task.clone()?)));
-            let (number, task) = oldest?;
+            let (number, task) = oldest.ok_or(NoRoom::Full)?;
             within.unproven.remove(&number);
             task.abort();
-            // Who is sent away leaves a moment later; how many may be leaving at once has a limit too.
-            if within.held >= self.limit + self.limit / 8 {
-                return None;
-            }
         }
         let number = within.next;
         within.next += 1;
         within.held += 1;
         within.unproven.insert(number, None);
-        Some(Arc::new(Guest { room: self.clone(), number, proven: AtomicBool::new(false) }))
+        Ok(Arc::new(Guest { room: self.clone(), number, proven: AtomicBool::new(false) }))
     }
 
     fn within(&self) -> MutexGuard<'_, Within> {
@@ -94,7 +103,7 @@ mod tests {
         let room = Room::new(8);
         let mut tasks = Vec::new();
         let mut arrive = |proven: bool| {
-            let guest = room.enter()?;
+            let guest = room.enter().ok()?;
             let inside = guest.clone();
             let task = tokio::spawn(async move {
                 let _inside = inside;
@@ -111,7 +120,9 @@ mod tests {
             arrive(proven).unwrap();
         }
         arrive(true).unwrap();
-        arrive(true);
+        assert!(arrive(true).is_none(), "the one before has not left yet");
+        tokio::task::yield_now().await;
+        arrive(true).unwrap();
         tokio::task::yield_now().await;
         let ended: Vec<bool> = tasks.iter().map(tokio::task::JoinHandle::is_finished).collect();
         assert_eq!(ended.iter().filter(|ended| **ended).count(), 2, "{ended:?}");
@@ -123,11 +134,11 @@ mod tests {
 
     #[test]
     fn where_all_have_proven_themselves_nobody_else_comes_in_and_who_leaves_makes_room() {
-        let room = Room::new(2);
-        let guests = [room.enter().unwrap(), room.enter().unwrap()];
+        let room = Room::new(16);
+        let guests: Vec<_> = (0..16).map(|_| room.enter().unwrap()).collect();
         guests.iter().for_each(|guest| guest.has_proven_itself());
-        assert!(room.enter().is_none());
+        assert_eq!(room.enter().err(), Some(NoRoom::Full));
         drop(guests);
-        assert!(room.enter().is_some());
+        assert!(room.enter().is_ok());
     }
 }

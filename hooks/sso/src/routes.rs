@@ -51,7 +51,11 @@ async fn heard(State(house): State<Arc<House>>, request: Request, next: Next) ->
 
 fn unheard(why: Unheard, caller: Option<&Caller>, request: &Request) -> Response {
     let by = caller.map(Caller::to_string).unwrap_or_default();
-    tracing::warn!(%by, ?why, "a caller who may not ask is not heard");
+    let proof = match why {
+        Unheard::Token => "no token, or another",
+        Unheard::Name => "a certificate with another name",
+    };
+    tracing::warn!("{by} is not heard: {proof}");
     let outcome = Outcome::Failed(Fault::NotPermitted);
     // CAS must read a no here as well: with anything else it lets people through.
     if is_for_cas(request) {

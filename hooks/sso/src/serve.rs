@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use crate::caller::Caller;
 use crate::doors::{Door, Way};
 use crate::house::House;
-use crate::room::{Guest, Room};
+use crate::room::{Guest, NoRoom, Room};
 
 /// Connections at once, where there are descriptors for them.
 const CONNECTIONS: usize = 2048;
@@ -105,7 +105,14 @@ async fn accept(door: Door, hall: Hall) {
                 continue;
             }
         };
-        let Some(guest) = hall.room.enter() else {
+        let guest = loop {
+            match hall.room.enter() {
+                Ok(guest) => break Some(guest),
+                Err(NoRoom::NotYet) => tokio::time::sleep(Duration::from_millis(1)).await,
+                Err(NoRoom::Full) => break None,
+            }
+        };
+        let Some(guest) = guest else {
             tracing::warn!("too many connections: one is turned away");
             continue;
         };

@@ -23,11 +23,12 @@ use crate::settings::{self, Settings};
 use crate::{daemon, doors, routes, serve};
 
 const USAGE: &str = "\
-parvis-sso [--config FILE] [--check]
+parvis-sso [--config FILE] [--activated] [--check]
 
   --config FILE  default: /etc/parvis/sso.toml, where it exists
   --check        say what is wrong with the configuration, the token and the
                  certificates, and start nothing
+  --activated    take the sockets that systemd hands over, and make none
   --help         say this
   --version      say which version this is
 ";
@@ -38,7 +39,7 @@ const EX_TEMPFAIL: u8 = 75;
 const EX_CONFIG: u8 = 78;
 
 enum Asked {
-    Serve(Option<PathBuf>),
+    Serve(Option<PathBuf>, bool),
     Check(Option<PathBuf>),
     Say(String),
 }
@@ -56,8 +57,8 @@ pub fn run() -> ExitCode {
                 Err(faults) => faulty(&faults),
             }
         }
-        Ok(Asked::Serve(path)) => match settings::read(path.as_deref()) {
-            Ok(settings) => live(settings),
+        Ok(Asked::Serve(path, activated)) => match settings::read(path.as_deref()) {
+            Ok(settings) => live(settings, activated),
             Err(faults) => faulty(&faults),
         },
         Err(error) => {
@@ -69,11 +70,12 @@ pub fn run() -> ExitCode {
 
 fn arguments(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
     use lexopt::prelude::{Long, Short};
-    let (mut path, mut check) = (None, false);
+    let (mut path, mut check, mut activated) = (None, false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("config") => path = Some(PathBuf::from(parser.value()?)),
             Long("check") => check = true,
+            Long("activated") => activated = true,
             Long("help") | Short('h') => return Ok(Asked::Say(USAGE.to_owned())),
             Long("version") => {
                 return Ok(Asked::Say(format!("parvis-sso {}\n", env!("CARGO_PKG_VERSION"))));
@@ -82,7 +84,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Asked, lexopt::Error> {
         }
     }
     let path = path.or_else(|| Some(PathBuf::from(DEFAULT)).filter(|path| path.exists()));
-    Ok(if check { Asked::Check(path) } else { Asked::Serve(path) })
+    Ok(if check { Asked::Check(path) } else { Asked::Serve(path, activated) })
 }
 
 fn faulty(faults: &[String]) -> ExitCode {
@@ -112,7 +114,7 @@ fn log(level: LevelFilter) {
     }
 }
 
-fn live(settings: Settings) -> ExitCode {
+fn live(settings: Settings, activated: bool) -> ExitCode {
     log(settings.level);
     let keys = match keys::read(&settings) {
         Ok(keys) => keys,
@@ -122,7 +124,7 @@ fn live(settings: Settings) -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build();
     match runtime {
-        Ok(runtime) => runtime.block_on(serve_until_told(settings, keys)),
+        Ok(runtime) => runtime.block_on(serve_until_told(settings, keys, activated)),
         Err(error) => {
             tracing::error!(%error, "failed to start the runtime");
             ExitCode::from(EX_TEMPFAIL)
@@ -130,8 +132,8 @@ fn live(settings: Settings) -> ExitCode {
     }
 }
 
-async fn serve_until_told(settings: Settings, keys: Keys) -> ExitCode {
-    let doors = match doors::open(&settings) {
+async fn serve_until_told(settings: Settings, keys: Keys, activated: bool) -> ExitCode {
+    let doors = match doors::open(&settings, activated) {
         Ok(doors) => doors,
         Err(why) => {
             tracing::error!("{why}");
@@ -147,7 +149,7 @@ async fn serve_until_told(settings: Settings, keys: Keys) -> ExitCode {
     };
     for door in &doors {
         let at = door.listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-        tracing::info!(way = door.way.name(), %at, "listening");
+        tracing::info!("listening on {at} ({})", door.way.name());
     }
     let (stop, stopped) = watch::channel(false);
     let (renewed, renewals) = watch::channel(0);

@@ -85,7 +85,7 @@ fn activated(place: &Place, names: &str, ports: &[&Port], text: &str) -> Result<
         command.arg("-l").arg(format!("127.0.0.1:{}", port.number()));
     }
     command.arg(format!("--fdname={names}")).arg(binaries(Profile::Dev)?.parvis_sso);
-    command.arg("--config").arg(place.join("sso.toml"));
+    command.arg("--activated").arg("--config").arg(place.join("sso.toml"));
     let log = std::fs::File::create(place.join("sso.log"))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     run::start("systemd-socket-activate", command)
@@ -111,6 +111,9 @@ fn answered(port: &Port) -> Result<String> {
 fn systemds_sockets_are_taken_by_their_names_and_no_other() -> Result<()> {
     let (place, port) = (Place::new("sso-socket")?, Port::free()?);
     token(&place, 0o600)?;
+    std::fs::write(place.join("sso.toml"), "")?;
+    let none = program(&["--config", &place.join("sso.toml").to_string_lossy(), "--activated"])?;
+    assert_eq!(none.status.code(), Some(75));
     // It would fail to listen by itself.
     let elsewhere = "[loopback]\nlisten = \"127.0.0.1:1\"\n";
     let sso = activated(&place, "loopback", &[&port], elsewhere)?;
@@ -148,7 +151,8 @@ fn the_units_the_defaults_and_the_users_say_the_same() -> Result<()> {
     assert!(service.contains("User=parvis-sso\n") && service.contains("LoadCredential=sso-token:"));
     assert!(conf.contains("token-file = \"sso-token\""));
     // A socket that is enabled and not offered keeps the service from starting at the next boot.
-    assert!(!service.lines().any(|line| line.starts_with("Also=")));
+    assert!(!service.lines().any(|line| line.starts_with("Also=") || line.starts_with("Sockets=")));
+    assert!(service.contains("ExecStart=/usr/sbin/parvis-sso --activated\n"));
     assert!(read("systemd/parvis.sysusers.conf")?.contains("u     parvis-sso "));
     // The user's own group has the role, and the user is not the pages'.
     let daemon = read("conf/parvis.toml")?;
@@ -192,5 +196,5 @@ fn the_commands_of_the_page_do_what_it_says() -> Result<()> {
     std::fs::write(stage.sso.authority().file(), ours)?;
     let client = Certificate { certificate: place.join("client.pem"), key: place.join("client.key") };
     assert_eq!(check_by_tls(&stage.sso, Some(&client), "cbernard")?.0, 200);
-    stage.sso.wait_log("by=cas.univ.example").map(|_| ())
+    stage.sso.wait_log("asked by cas.univ.example").map(|_| ())
 }

@@ -62,7 +62,12 @@ fn without_the_token_nobody_on_this_machine_is_heard() -> Result<()> {
         assert_eq!((reply.status, &reply.json()?["allow"]), (200, &Value::Bool(true)), "{header}");
     }
     let log = stage.sso.log();
-    assert!(log.contains("is not heard") && !log.contains(TOKEN) && !log.contains(&almost), "{log}");
+    assert!(
+        log.contains("loopback is not heard: no token, or another")
+            && !log.contains(TOKEN)
+            && !log.contains(&almost),
+        "{log}"
+    );
     Ok(())
 }
 
@@ -72,7 +77,7 @@ fn under_tls_a_certificate_of_the_authority_with_a_name_that_may_ask() -> Result
     let authority = stage.sso.authority();
     let (status, answer) = check_by_tls(&stage.sso, Some(&stage.sso.client()?), "cbernard")?;
     assert_eq!((status, &answer["allow"]), (200, &Value::Bool(true)), "{answer}");
-    stage.sso.wait_log(&format!("by={CLIENT}"))?;
+    stage.sso.wait_log(&format!("check of cbernard, asked by {CLIENT}: let through"))?;
     // Another name of the same authority's, a wildcard over ours, no name at all: known, and not heard.
     for (stem, names) in
         [("other", vec!["idp.univ.example"]), ("star", vec!["*.univ.example"]), ("none", vec![])]
