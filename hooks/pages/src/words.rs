@@ -1,5 +1,7 @@
 //! The pages' own words, from `conf/pages/{fr,en}.ftl`. What a step says of itself comes from the daemon.
 
+use std::collections::HashMap;
+
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 
@@ -10,14 +12,29 @@ const EN: &str = include_str!("../../../conf/pages/en.ftl");
 
 /// All texts.
 pub struct Words {
-    fr: FluentBundle<FluentResource>,
-    en: FluentBundle<FluentResource>,
+    fr: Language,
+    en: Language,
+}
+
+/// Those of one language. Most take no value: they are made once, not for each page.
+struct Language {
+    bundle: FluentBundle<FluentResource>,
+    plain: HashMap<&'static str, String>,
+}
+
+impl Language {
+    fn of(tongue: Tongue, text: &'static str) -> Self {
+        let bundle = bundle(tongue, text);
+        let names = text.lines().filter_map(|line| line.split_once(" =")).map(|(name, _)| name);
+        let plain = names.filter_map(|name| Some((name, said(&bundle, name, &[])?))).collect();
+        Self { bundle, plain }
+    }
 }
 
 impl Words {
     /// The shipped texts.
     pub fn shipped() -> Self {
-        Self { fr: bundle(Tongue::Fr, FR), en: bundle(Tongue::En, EN) }
+        Self { fr: Language::of(Tongue::Fr, FR), en: Language::of(Tongue::En, EN) }
     }
 
     /// A text with its values; its name where there is none, which a test excludes.
@@ -26,16 +43,24 @@ impl Words {
     }
 
     fn try_say(&self, tongue: Tongue, name: &str, values: &[(&str, FluentValue<'_>)]) -> Option<String> {
-        let bundle = match tongue {
+        let language = match tongue {
             Tongue::Fr => &self.fr,
             Tongue::En => &self.en,
         };
-        let pattern = bundle.get_message(name)?.value()?;
-        let args: FluentArgs<'_> = values.iter().map(|(name, value)| (*name, value.clone())).collect();
-        let mut faults = Vec::new();
-        let text = bundle.format_pattern(pattern, Some(&args), &mut faults).into_owned();
-        faults.is_empty().then_some(text)
+        language.plain.get(name).cloned().or_else(|| said(&language.bundle, name, values))
     }
+}
+
+fn said(
+    bundle: &FluentBundle<FluentResource>,
+    name: &str,
+    values: &[(&str, FluentValue<'_>)],
+) -> Option<String> {
+    let pattern = bundle.get_message(name)?.value()?;
+    let args: FluentArgs<'_> = values.iter().map(|(name, value)| (*name, value.clone())).collect();
+    let mut faults = Vec::new();
+    let text = bundle.format_pattern(pattern, Some(&args), &mut faults).into_owned();
+    faults.is_empty().then_some(text)
 }
 
 fn bundle(tongue: Tongue, text: &str) -> FluentBundle<FluentResource> {

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Measures and judges.
 pub fn run(length: Length) -> Result<Vec<Line>> {
+    // Built first: a connection that waits for a build is closed meanwhile.
+    let bare = bare_page(length)?;
     let port = Port::free()?;
     let base = localhost(&port);
     let config = format!("[pages]\nbase-url = \"{base}\"\n[limits]\naccount-requests = \"100000/1h\"\n");
@@ -37,7 +39,7 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
     let first = page.once()?;
     ensure!(first.contains("name=\"address\""), "the page is not that of the step: {first:.300}");
     let headers = first.split("\r\n\r\n").next().map_or(0, |head| head.lines().count() - 4);
-    let constant = Constant::start(length, page.body, headers)?;
+    let constant = Constant::start(&bare, page.body, headers)?;
     let mut bare = Get::new(constant.port.number(), "/", &cookie)?;
     bare.once()?;
     ensure!(page.body == bare.body, "{} bytes beside {}", page.body, bare.body);
@@ -139,9 +141,9 @@ struct Constant {
 }
 
 impl Constant {
-    fn start(length: Length, bytes: usize, headers: usize) -> Result<Self> {
+    fn start(program: &Path, bytes: usize, headers: usize) -> Result<Self> {
         let port = Port::free()?;
-        let mut command = run::leashed(&bare_page(length)?);
+        let mut command = run::leashed(program);
         command.arg(format!("127.0.0.1:{}", port.number())).args([bytes.to_string(), headers.to_string()]);
         let (said, says) = std::io::pipe()?;
         command.stdin(Stdio::null()).stdout(says);
