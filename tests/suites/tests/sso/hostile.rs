@@ -156,8 +156,9 @@ fn what_is_hardly_http_ends_the_connection_and_nothing_else() -> Result<()> {
     for text in texts {
         let mut stream = TcpStream::connect(("127.0.0.1", stage.sso.port()))?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        stream.write_all(text)?;
-        stream.shutdown(std::net::Shutdown::Write)?;
+        // It may have gone before it has heard all of it.
+        let _ = stream.write_all(text);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut all = Vec::new();
         let _ = stream.read_to_end(&mut all);
         let said = String::from_utf8_lossy(&all).into_owned();
