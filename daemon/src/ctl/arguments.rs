@@ -71,7 +71,7 @@ pub enum Command {
     /// Verify or read the audit: `verify --anchor HEAD`, `export --after N`.
     #[command(subcommand)]
     Audit(Audit),
-    /// See a mail as people get it, or send one: `preview link --locale fr`, `test ADDRESS`.
+    /// See a mail as people get it, or send one: `preview link --locale fr --html`, `test ADDRESS --mail link`.
     #[command(subcommand)]
     Mail(Mail),
     /// Write everything that is stored to a file, while the daemon goes on working.
