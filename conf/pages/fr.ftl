@@ -88,7 +88,7 @@ resend-after-count = Possible dans { $count ->
  }.
 resend-now = Le même lien sera envoyé une nouvelle fois.
 # L’adresse ressemble à une faute de frappe fréquente ; jamais corrigée sans la personne.
-meant = Vouliez-vous écrire « { $domain } » ? Si oui, corrigez l’adresse ci-dessous.
+meant = Vouliez-vous écrire « { $domain } » ? Si oui, corrigez l’adresse ci-dessous.
 correct-address = L’adresse n’est pas la bonne ? La corriger
 forward-nothing = Ne pas rediriger mes mails
 address-refused-title = Cette adresse n’accepte pas nos mails
