@@ -47,6 +47,8 @@ enum Tried {
     Sent,
     /// Not to this address, ever: its person is asked for another.
     Refused(String),
+    /// The same, because of what the message is or whom it comes from: somebody should look, too.
+    Disliked(String),
     Later(String),
     /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a template that
     /// cannot be rendered. Tried again until its deadline.
@@ -193,9 +195,9 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
 impl From<SendError> for Tried {
     fn from(error: SendError) -> Self {
         match error {
-            // Also where the message is what it does not like: to try again costs the sender's good name, and another address
-            // may have another server. Where it is everybody's, the fuse blows.
-            SendError::Permanent { words, .. } => Self::Refused(words),
+            SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
+            // To try it again would cost the sender's good name, and another address may have another server.
+            SendError::Permanent { address_fault: false, words, .. } => Self::Disliked(words),
             SendError::Transient { code: None, words } => Self::Trouble(words),
             SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
             SendError::Configuration { words, .. } => Self::Held(words),
@@ -216,13 +218,16 @@ impl From<Unwritten> for Tried {
 async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
     let mail = due.waiting.order.mail;
     let gone = outbox::settle(due);
+    if let Tried::Disliked(why) = &tried {
+        outbox.board.set("mail", State::Degraded, why);
+    }
     let (outcome, extra) = match tried {
         Tried::Sent => {
             outbox.board.set("mail", State::Working, "the mail server takes our mails");
             outbox.engine.fuse.note(false);
             (Some(MailOutcome::Sent), vec![gone])
         }
-        Tried::Refused(why) => {
+        Tried::Refused(why) | Tried::Disliked(why) => {
             tracing::warn!(%mail, %why, "a mail was refused for good");
             refused(&outbox.engine, &outbox.board, &why);
             (Some(MailOutcome::Refused(why)), vec![gone])
@@ -396,7 +401,7 @@ mod tests {
             words: "the words".to_owned(),
         };
         check(permanent(true), Tried::Refused);
-        check(permanent(false), Tried::Refused);
+        check(permanent(false), Tried::Disliked);
         assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
         let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
         assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));

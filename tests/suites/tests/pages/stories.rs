@@ -236,6 +236,12 @@ fn the_rules_of_the_password_are_said_as_one_types() -> Result<()> {
     listing(&browser, false)?;
     browser.press("main form .main")?;
     assert_eq!(browser.attribute("#password", "autocomplete")?.as_deref(), Some("new-password"));
+    // Nothing stands in the way of a paste, and what a password manager puts in is judged as if it were typed.
+    let paste = "const field = document.querySelector('#password'); field.focus(); \
+        return field.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true })) \
+        && document.execCommand('insertText', false, 'Pivoine-Atlas-908');";
+    assert_eq!(browser.run(paste)?, true);
+    browser.wait_text("[data-rule=length]", "(respecté)")?;
     browser.fill("#password", "tpetit")?;
     for (rule, met) in [("length", false), ("classes", false), ("identity", false)] {
         let wanted = if met { "respecté" } else { "à respecter" };
