@@ -7,7 +7,7 @@ use super::Verdict;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::{Settings, Sources};
-use crate::mail::{ComposeError, Letter, Locale, MailName, Rendered, Templates, Transcript, Values, compose};
+use crate::mail::{Letter, Locale, MailName, Rendered, Templates, Transcript, Values, compose};
 use crate::service::{chance, clock};
 use crate::workers;
 use std::time::Duration;
@@ -49,11 +49,7 @@ pub fn test(
     let locale = spoken(&settings, locale);
     let mut rendered = render(&settings, name, locale)?;
     rendered.subject = format!("[test] {}", rendered.subject);
-    let refused = |error: &dyn std::fmt::Display| Failure::Refused {
-        what: "write the mail".to_owned(),
-        why: error.to_string(),
-    };
-    let sender = workers::sender(&settings).map_err(|error| refused(&error))?;
+    let sender = workers::sender(&settings).map_err(unwritten)?;
     let id = format!("parvis.test.{}@{}", chance::id(), sender.address().domain());
     let letter = Letter {
         to,
@@ -65,13 +61,13 @@ pub fn test(
         kind: name.as_str(),
         return_path: None,
     };
-    let composed = compose(&sender, &letter).map_err(|error: ComposeError| refused(&error))?;
+    let composed = compose(&sender, &letter).map_err(unwritten)?;
     let transcript = Transcript::default();
-    let relay = workers::relay_heard(&settings.mail, transcript.clone()).map_err(|error| refused(&error))?;
+    let relay = workers::relay_heard(&settings.mail, transcript.clone()).map_err(unwritten)?;
     // A second installation in one process is refused, and changes nothing.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| refused(&error))?;
+    let runtime = runtime.map_err(unwritten)?;
     let outcome = runtime.block_on(async {
         let conversation = async {
             let mut connection = relay.connect().await?;
@@ -105,13 +101,15 @@ fn spoken(settings: &Settings, locale: Option<Locale>) -> Locale {
 }
 
 fn render(settings: &Settings, name: MailName, locale: Locale) -> Result<Rendered, Failure> {
-    let refused = |why: String| Failure::Refused { what: "write the mail".to_owned(), why };
-    let templates =
-        Templates::load(settings.mail.overrides.as_deref()).map_err(|faults| refused(faults.to_string()))?;
+    let templates = Templates::load(settings.mail.overrides.as_deref()).map_err(unwritten)?;
     let mut values = Values::sample(locale, true);
     values.campus = workers::campus(settings, locale);
     values.link = Some(format!("{}/", settings.base_url()));
-    templates.render(name, locale, &values).map_err(|error| refused(error.to_string()))
+    templates.render(name, locale, &values).map_err(unwritten)
+}
+
+fn unwritten(why: impl std::fmt::Display) -> Failure {
+    Failure::Refused { what: "write the mail".to_owned(), why: why.to_string() }
 }
 
 /// A broken file of the campus's own is said beside the shipped text that stands in.

@@ -136,13 +136,15 @@ pub fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn cut(long: [u8; 32]) -> [u8; 16] {
-    let mut short = [0; 16];
+/// The beginning of a keyed hash (RFC 2104 section 5 permits to truncate it).
+pub fn cut<const N: usize>(long: [u8; 32]) -> [u8; N] {
+    let mut short = [0; N];
     short.iter_mut().zip(long).for_each(|(to, from)| *to = from);
     short
 }
 
-fn xor(mut a: [u8; 16], b: [u8; 16]) -> [u8; 16] {
+/// Each byte of one under that of the other.
+pub fn xor<const N: usize>(mut a: [u8; N], b: [u8; N]) -> [u8; N] {
     a.iter_mut().zip(b).for_each(|(to, from)| *to ^= from);
     a
 }

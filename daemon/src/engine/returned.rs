@@ -4,7 +4,7 @@
 //! must survive what mail systems do to a local part: no case, 48 characters. An authentication tag over person and mail,
 //! then both under a stream that the tag makes (RFC 5297's idea): one key a use, and nothing shows whose mail it was.
 
-use super::keys::{Keys, mac};
+use super::keys::{Keys, cut, mac, xor};
 use super::{Ask, Engine, Failure};
 use crate::dossier::{Actor, Dossier};
 use data_encoding::BASE32_NOPAD;
@@ -107,16 +107,8 @@ fn tag(keys: &Keys, body: &[u8; BODY]) -> [u8; TAG] {
     cut(mac(keys.returned(), &[b"tag", body]))
 }
 
-fn masked(keys: &Keys, tag: [u8; TAG], mut body: [u8; BODY]) -> [u8; BODY] {
-    let stream: [u8; BODY] = cut(mac(keys.returned(), &[b"stream", &tag]));
-    body.iter_mut().zip(stream).for_each(|(byte, mask)| *byte ^= mask);
-    body
-}
-
-fn cut<const N: usize>(long: [u8; 32]) -> [u8; N] {
-    let mut short = [0; N];
-    short.iter_mut().zip(long).for_each(|(to, from)| *to = from);
-    short
+fn masked(keys: &Keys, tag: [u8; TAG], body: [u8; BODY]) -> [u8; BODY] {
+    xor(body, cut(mac(keys.returned(), &[b"stream", &tag])))
 }
 
 #[cfg(test)]

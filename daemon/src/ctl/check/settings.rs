@@ -69,9 +69,7 @@ fn is_local(url: &str) -> bool {
 fn sender(settings: &Settings, notes: &mut Notes) {
     let from = &settings.mail.from;
     let domain = from.rsplit('@').next().unwrap_or_default().to_lowercase();
-    let own =
-        |own: &String| domain == own.to_lowercase() || domain.ends_with(&format!(".{}", own.to_lowercase()));
-    if settings.policy.own_domains.iter().any(own) {
+    if settings.policy.own_domains.iter().any(|own| within(&domain, &own.to_lowercase())) {
         notes.ok(format!("mails come from {from}"));
     } else {
         let action =
@@ -104,8 +102,8 @@ fn return_path(settings: &Settings, notes: &mut Notes) {
         return notes.ok(what);
     };
     let from = mail.from.rsplit('@').next().unwrap_or_default().to_lowercase();
-    let (domain, below) = (path.domain(), |a: &str, b: &str| a == b || a.ends_with(&format!(".{b}")));
-    if below(domain, &from) || below(&from, domain) {
+    let domain = path.domain();
+    if within(domain, &from) || within(&from, domain) {
         notes.ok(format!("what cannot be delivered comes back to an address in {domain}"));
     } else {
         let action =
@@ -120,6 +118,11 @@ fn return_path(settings: &Settings, notes: &mut Notes) {
         let action = "name the user as whom the mail system runs parvis-hook bounce";
         notes.warning("gate.mta is empty: nobody may hand over what comes back", "a user or a group", action);
     }
+}
+
+/// Whether a domain is another, or below it; both in lower case.
+fn within(domain: &str, other: &str) -> bool {
+    domain.strip_suffix(other).is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 
 fn roles(settings: &Settings, notes: &mut Notes) {
