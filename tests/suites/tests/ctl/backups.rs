@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use parvis_stand::Daemon;
+use parvis_stand::{Daemon, run::until};
 
 use crate::support::{SOON, busy, ctl};
 
@@ -71,16 +71,24 @@ fn anchors(daemon: &Daemon) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// Export the audit trail and wait for the anchor that the daemon logs at it: the answer comes before the log's line.
+fn export(daemon: &Daemon) {
+    let before = anchors(daemon).len();
+    ctl(daemon, &["audit", "export"]).code(0);
+    let logged = until(SOON, || Ok((anchors(daemon).len() > before).then_some(()))).unwrap();
+    assert!(logged.is_some(), "no anchor at the export: {}", daemon.log());
+}
+
 #[test]
 fn an_anchor_from_the_journal_is_found_in_the_chain_unless_the_chain_was_cut_back_before_it() {
     let mut scene = busy();
     scene.daemon.wait_log("audit anchor", SOON).unwrap();
-    ctl(&scene.daemon, &["audit", "export"]).code(0);
+    export(&scene.daemon);
     let file = scene.daemon.layout().path().join("backup.jsonl");
     ctl(&scene.daemon, &["backup", file.to_str().unwrap()]).code(0);
     // What happens after the backup will be cut off.
     scene.open("dcohen").unwrap().prove("david@ailleurs.example").unwrap();
-    ctl(&scene.daemon, &["audit", "export"]).code(0);
+    export(&scene.daemon);
     let anchors = anchors(&scene.daemon);
     let [night, before, .., after] = anchors.as_slice() else { panic!("{anchors:?}") };
     let length = |anchor: &str| anchor.split_once(':').unwrap().0.parse::<u64>().unwrap();
