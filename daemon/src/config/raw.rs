@@ -1,6 +1,7 @@
 //! The configuration as it is written: one struct a section, every key of `conf/parvis.toml`. No meaning yet.
 
 use crate::directory::mapping::WriteRule;
+use crate::directory::{Dialect, Way};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,6 +99,10 @@ pub struct Directory {
     pub provisional: String,
     pub active: String,
     pub locked: String,
+    pub server: Server,
+    pub watch: Watch,
+    pub watch_every: String,
+    pub compare_every: String,
     pub password_write: PasswordWrite,
     pub probe_entry: Option<String>,
     pub timeout: String,
@@ -111,6 +116,22 @@ pub struct Directory {
 pub enum Bind {
     Simple,
     External,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Server {
+    Auto,
+    #[serde(untagged)]
+    Stated(Dialect),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watch {
+    Auto,
+    #[serde(untagged)]
+    Stated(Way),
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::ber::{self, PASSWORD_POLICY, PolicyError};
 use super::handle::ANSWER;
 use super::link::{Fault, Link, bare_control, refusal, within};
-use super::{Directory, DirectoryError, Outside};
+use super::{Dialect, Directory, DirectoryError, Outside};
 
 /// What the directory said to a name and a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Directory {
         };
         let began = Instant::now();
         let result = self.bind(dn.unwrap_or(&decoy), password).await?;
-        let outcome = judged(&result)?;
+        let outcome = judged(&result, self.dialect())?;
         if dn.is_some() {
             binders.learn_cost(began.elapsed());
         }
@@ -161,7 +161,27 @@ pub(super) fn policy(result: &LdapResult) -> Option<PolicyError> {
     ber::policy_error(control.1.val.as_deref()?)
 }
 
-fn judged(result: &LdapResult) -> Result<BindOutcome, DirectoryError> {
+/// What Active Directory says after `data` in the text of a refused bind, in hexadecimal: the reason, which it gives
+/// only where the password itself was right (MS-ERREF, section 2.2; MS-ADTS, section 5.1.1.1.1).
+fn reason(text: &str) -> Option<BindOutcome> {
+    let (_, code) = text.split_once("data ")?;
+    let code = code.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    match u32::from_str_radix(code, 16).ok()? {
+        0x773 => Some(BindOutcome::Accepted { must_change: true }),
+        0x532 => Some(BindOutcome::Expired),
+        // Disabled, expired, locked out: an administrator's business.
+        0x533 | 0x701 | 0x775 => Some(BindOutcome::Locked),
+        _ => None,
+    }
+}
+
+fn judged(result: &LdapResult, dialect: Dialect) -> Result<BindOutcome, DirectoryError> {
+    if dialect == Dialect::ActiveDirectory
+        && result.rc == 49
+        && let Some(outcome) = reason(&result.text)
+    {
+        return Ok(outcome);
+    }
     match (result.rc, policy(result)) {
         (0, Some(PolicyError::ChangeAfterReset)) => Ok(BindOutcome::Accepted { must_change: true }),
         (0, _) => Ok(BindOutcome::Accepted { must_change: false }),
@@ -182,10 +202,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn active_directory_says_in_hexadecimal_why_it_refuses_the_right_password() {
+        let said = |data: &str| {
+            reason(&format!(
+                "80090308: LdapErr: DSID-0C090569, comment: AcceptSecurityContext error, data {data}, v4f7c"
+            ))
+        };
+        assert_eq!(said("773"), Some(BindOutcome::Accepted { must_change: true }));
+        assert_eq!(said("532"), Some(BindOutcome::Expired));
+        assert_eq!(said("775"), Some(BindOutcome::Locked));
+        for wrong in ["52e", "525", "", "zz"] {
+            assert_eq!(said(wrong), None, "{wrong}");
+        }
+        assert_eq!(reason("data"), None);
+    }
+
+    #[test]
     fn every_refusal_is_alike_but_an_outage() {
         let answered = |rc| {
             let (matched, text) = (String::new(), "why".to_owned());
-            judged(&LdapResult { rc, matched, text, refs: Vec::new(), ctrls: Vec::new() })
+            judged(&LdapResult { rc, matched, text, refs: Vec::new(), ctrls: Vec::new() }, Dialect::Openldap)
         };
         for code in [1, 8, 13, 19, 32, 34, 48, 49, 50, 53, 80] {
             assert_eq!(answered(code), Ok(BindOutcome::Refused), "{code}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use ldap3::asn1::{PL, StructureTag};
 
-use super::{Entry, EntryUuid};
+use super::{Dialect, Entry, EntryUuid};
 
 /// One value: its tag byte, its content, and what follows it. Long tags and indefinite lengths are not LDAP.
 pub(super) fn take(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
@@ -35,6 +35,27 @@ pub(super) fn inside(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
         bytes = rest;
     }
     Some(found)
+}
+
+/// An OCTET STRING.
+pub(super) fn octets(content: &[u8]) -> Vec<u8> {
+    tagged(0x04, content)
+}
+
+/// A SEQUENCE of what was written already.
+pub(super) fn sequence(content: &[u8]) -> Vec<u8> {
+    tagged(0x30, content)
+}
+
+fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let [.., last] = length;
+    let mut whole = match content.len() {
+        0..0x80 => vec![tag, last],
+        _ => [&[tag, 0x84][..], &length].concat(),
+    };
+    whole.extend(content);
+    whole
 }
 
 /// A small non-negative integer or enumeration.
@@ -171,21 +192,10 @@ pub(super) fn attributes(entry: &StructureTag) -> Option<(String, Attributes)> {
 }
 
 /// An entry, if it can be read and says who it is.
-pub(super) fn entry(found: &StructureTag) -> Option<Entry> {
+pub(super) fn entry(found: &StructureTag, dialect: Dialect) -> Option<Entry> {
     let (dn, attributes) = attributes(found)?;
-    let uuid = attributes.get("entryuuid")?.first()?;
-    let uuid = EntryUuid::parse(std::str::from_utf8(uuid).ok()?)?;
-    let stamp = stamp(&attributes);
+    let (uuid, stamp) = (dialect.uuid(&attributes)?, dialect.stamp(&attributes));
     Some(Entry { uuid, dn, stamp, attributes })
-}
-
-/// entryCSN, else modifyTimestamp, else nothing.
-pub(super) fn stamp(attributes: &Attributes) -> String {
-    ["entrycsn", "modifytimestamp"]
-        .iter()
-        .filter_map(|name| attributes.get(*name)?.first())
-        .find_map(|value| String::from_utf8(value.clone()).ok())
-        .unwrap_or_default()
 }
 
 fn primitive(tag: &StructureTag) -> Option<&[u8]> {

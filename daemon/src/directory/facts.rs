@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use ldap3::Scope;
 
-use super::ber;
 use super::link::{Capabilities, Fault, Link, Query, search};
 use super::matching::{Kind, Normal, normal};
 use super::schema::Schema;
+use super::{Dialect, ber};
 
 /// The server's schema (RFC 4512, section 4.2); `None` where it cannot be read.
 pub(super) async fn schema(
     link: &Link,
     capabilities: &Capabilities,
+    dialect: Dialect,
     limit: Duration,
 ) -> Result<Option<Schema>, Fault> {
     let Some(base) = &capabilities.subschema else { return Ok(None) };
@@ -25,7 +26,8 @@ pub(super) async fn schema(
     let Some((_, read)) = answer.entries.first().and_then(ber::attributes) else { return Ok(None) };
     let of =
         |name: &str| read.get(name).into_iter().flatten().filter_map(|value| std::str::from_utf8(value).ok());
-    Ok(Some(Schema::read(of("attributetypes"), of("objectclasses"))))
+    let schema = Schema::read(of("attributetypes"), of("objectclasses"));
+    Ok(Some(if dialect.matches_by_syntax() { schema.by_syntax() } else { schema }))
 }
 
 /// The database that holds a base, in OpenLDAP's cn=config.

@@ -21,7 +21,12 @@ enum Node {
     AtLeast(String, Vec<u8>),
     AtMost(String, Vec<u8>),
     Substrings(String, Pattern),
+    /// Active Directory's bit rules: all bits of the mask, or any of them.
+    Bits(String, i64, bool),
 }
+
+/// LDAP_MATCHING_RULE_BIT_AND and LDAP_MATCHING_RULE_BIT_OR (MS-ADTS, section 3.1.1.3.4.4).
+const BITS: [(&str, bool); 2] = [("1.2.840.113556.1.4.803", false), ("1.2.840.113556.1.4.804", true)];
 
 /// Why a text is no filter that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +46,7 @@ impl Filter {
     /// Parse a filter's text.
     ///
     /// # Errors
-    /// Not a filter; extensible (`:=`) or approximate (`~=`); nested deeper than 32.
+    /// Not a filter; approximate (`~=`) or extensible (`:=`) but by bits; nested deeper than 32.
     pub fn parse(text: &str) -> Result<Filter, FilterFault> {
         let mut parser = Parser { text, at: 0 };
         if text.len() > MAX_LENGTH {
@@ -78,7 +83,8 @@ fn walk(node: &Node, seen: &mut impl FnMut(&str)) {
         | Node::Equal(name, _)
         | Node::AtLeast(name, _)
         | Node::AtMost(name, _)
-        | Node::Substrings(name, _) => seen(name.split(';').next().unwrap_or(name)),
+        | Node::Substrings(name, _)
+        | Node::Bits(name, ..) => seen(name.split(';').next().unwrap_or(name)),
     }
 }
 
@@ -118,6 +124,13 @@ fn evaluate(node: &Node, entry: &Entry, schema: &Schema) -> Option<bool> {
         Node::Substrings(name, pattern) => {
             let kind = schema.substrings(name)?;
             any(name, &|value| pattern.matches(kind, value))
+        }
+        Node::Bits(name, mask, some) => {
+            schema.equality(name)?;
+            let held = |value: &[u8]| std::str::from_utf8(value).ok()?.parse::<i64>().ok();
+            any(name, &|value| {
+                held(value).map(|held| if *some { held & mask != 0 } else { held & mask == *mask })
+            })
         }
     }
 }
@@ -202,7 +215,7 @@ impl<'a> Parser<'a> {
             Some(b'~') => {
                 Err(self.fault("approximate matches (~=) mean something else on every server: use ="))
             }
-            Some(b':') => Err(self.fault("extensible matches (:=) are not supported here")),
+            Some(b':') => self.bits(name),
             _ => Err(self.fault("an attribute is followed by =, >= or <=")),
         }
     }
@@ -216,6 +229,19 @@ impl<'a> Parser<'a> {
         }
         self.at += length;
         Ok(name.to_ascii_lowercase())
+    }
+
+    /// Of the extensible matches, those that mean the same here as on the server.
+    fn bits(&mut self, name: String) -> Result<Node, FilterFault> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let found =
+            BITS.into_iter().find(|(rule, _)| rest.strip_prefix(rule).is_some_and(|r| r.starts_with(":=")));
+        let Some((rule, some)) = found else {
+            return Err(self.fault("of the extensible matches (:=), only the bit rules are supported here"));
+        };
+        self.at += rule.len() + 2;
+        let mask = String::from_utf8(self.value()?).ok().and_then(|text| text.parse().ok());
+        mask.map(|mask| Node::Bits(name, mask, some)).ok_or_else(|| self.fault("a bit rule needs a number"))
     }
 
     /// `=*` is presence, a `*` among text is substrings, else equality.
@@ -295,6 +321,10 @@ mod tests {
         check("(cn=JEANNE LA FRANÇAISE)", true);
         check("(cn;lang-fr=jeanne dupont)", false);
         check("(supannAliasLogin=jdupont)", false);
+        check("(uidNumber:1.2.840.113556.1.4.803:=8)", true);
+        check("(uidNumber:1.2.840.113556.1.4.803:=24)", false);
+        check("(uidNumber:1.2.840.113556.1.4.804:=24)", true);
+        check("(!(gidNumber:1.2.840.113556.1.4.803:=2))", true);
         check("(supannRessourceEtat={compte}i:*)", true);
         check("(supannRessourceEtat=*:supanncree)", true);
         check("(supannRessourceEtat={COMPTE}*cree*x)", false);
@@ -331,6 +361,8 @@ mod tests {
             r"(uid=\zz)",
             "(uid~=a)",
             "(cn:dn:=x)",
+            "(memberOf:1.2.840.113556.1.4.1941:=cn=x)",
+            "(userAccountControl:1.2.840.113556.1.4.803:=x)",
             "(uid>a)",
             "(uid=a**b)",
             "(!(a=b)(c=d))",

@@ -17,7 +17,7 @@ use super::filter::Filter;
 use super::link::{Answer, Capabilities, Fault, Link, Query, search};
 use super::schema::Schema;
 use super::settings::Prepared;
-use super::{DirectoryError, Entry, Outside, Standing};
+use super::{Dialect, DirectoryError, Entry, Outside, Standing, facts};
 
 /// Can the directory be asked?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +79,18 @@ pub(super) struct Learnt {
     pub(super) schema: Schema,
     /// Does it hash a clear password in a Modify? `None`: it does not say.
     pub(super) hashes: Option<bool>,
+    pub(super) dialect: Dialect,
+}
+
+impl Learnt {
+    /// Can the server find a value of this attribute, so that a deletion of it is a comparison?
+    pub(super) fn compares(&self, name: &str) -> bool {
+        // Written as a command, and read as something else.
+        let command = self.dialect == Dialect::ActiveDirectory && name.eq_ignore_ascii_case("pwdLastSet");
+        // The server may write pwdReset itself, in the same Modify.
+        let served = command || self.schema.operational(name);
+        !served && self.schema.knows(name) && self.schema.equality(name).is_some()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -134,6 +146,11 @@ impl Directory {
     /// Does any filter match, by the server's own matching rules?
     pub fn matches(&self, filter: &Filter, entry: &Entry) -> bool {
         filter.holds(entry, &self.learnt().schema)
+    }
+
+    /// Which product the server is.
+    pub fn dialect(&self) -> Dialect {
+        self.learnt().dialect
     }
 
     pub(super) fn learnt(&self) -> Arc<Learnt> {
@@ -319,9 +336,10 @@ async fn learn(prepared: &Prepared, shared: &Shared, link: &Link, anew: bool) ->
     }
     let limit = prepared.settings.timeouts.connect;
     let capabilities = link.capabilities(limit).await?;
-    let schema = super::facts::schema(link, &capabilities, limit).await?.unwrap_or_else(Schema::builtin);
-    let hashes = super::facts::hashes(link, &capabilities, &prepared.settings.base, limit).await?;
-    let learnt = Arc::new(Learnt { capabilities, schema, hashes });
+    let dialect = prepared.settings.dialect.unwrap_or_else(|| Dialect::of(&capabilities));
+    let schema = facts::schema(link, &capabilities, dialect, limit).await?.unwrap_or_else(Schema::builtin);
+    let hashes = facts::hashes(link, &capabilities, &prepared.settings.base, limit).await?;
+    let learnt = Arc::new(Learnt { capabilities, schema, hashes, dialect });
     *shared.learnt.write().unwrap_or_else(PoisonError::into_inner) = learnt;
     *learnt_of = Some(link.index);
     Ok(())

@@ -123,6 +123,16 @@ pub(super) struct Capabilities {
     pub(super) extensions: Vec<String>,
     pub(super) subschema: Option<String>,
     pub(super) config: Option<String>,
+    /// Vendor and version, in the server's words (RFC 3045); empty where it does not say.
+    pub(super) vendor: String,
+    /// What Active Directory calls its capabilities, and everybody else features.
+    pub(super) features: Vec<String>,
+    /// The rootDSE's own object classes.
+    pub(super) classes: Vec<String>,
+    /// The naming contexts (RFC 4512, section 5.1).
+    pub(super) contexts: Vec<String>,
+    /// `highestCommittedUSN`: what Active Directory has written up to now.
+    pub(super) committed: Option<u64>,
 }
 
 pub(super) const ASSERTION: &str = "1.3.6.1.1.12";
@@ -257,7 +267,19 @@ impl Link {
 
     /// What the server says that it can do.
     pub(super) async fn capabilities(&self, limit: Duration) -> Result<Capabilities, Fault> {
-        let names = ["supportedControl", "supportedExtension", "subschemaSubentry", "configContext"];
+        let names = [
+            "objectClass",
+            "supportedControl",
+            "supportedExtension",
+            "supportedCapabilities",
+            "supportedFeatures",
+            "subschemaSubentry",
+            "configContext",
+            "namingContexts",
+            "vendorName",
+            "vendorVersion",
+            "highestCommittedUSN",
+        ];
         let attributes: Arc<[String]> = names.map(str::to_owned).into();
         let query = Query { base: "", scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
         let answer = search(self.ldap(), &query, limit).await?;
@@ -275,6 +297,11 @@ impl Link {
             extensions: of("supportedextension"),
             subschema: of("subschemasubentry").into_iter().next(),
             config: of("configcontext").into_iter().next(),
+            vendor: [of("vendorname"), of("vendorversion")].concat().join(" "),
+            features: [of("supportedcapabilities"), of("supportedfeatures")].concat(),
+            classes: of("objectclass"),
+            contexts: of("namingcontexts"),
+            committed: of("highestcommittedusn").first().and_then(|text| text.parse().ok()),
         })
     }
 }

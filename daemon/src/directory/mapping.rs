@@ -255,7 +255,7 @@ impl Draft {
     /// In their order: deletions by exact value, additions. What would change nothing is left out.
     fn changes(mut self) -> Vec<Change> {
         if let Some(only) = self.only {
-            return vec![Change { attribute: self.attribute, act: Act::Replace(only) }];
+            return vec![Change { attribute: self.attribute, act: Act::Replace { held: self.held, only } }];
         }
         for value in &self.new {
             // Held in another case: the new spelling takes its place, as the server would refuse both.

@@ -44,6 +44,25 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The family of a syntax, for servers whose types name no rule (RFC 4517, section 3.3; MS-ADTS, section 3.1.1.2.2).
+    pub(super) fn of_syntax(syntax: &str) -> Kind {
+        match syntax.split('{').next().unwrap_or_default() {
+            "1.3.6.1.4.1.1466.115.121.1.15" | "1.2.840.113556.1.4.905" => Kind::IgnoreCase,
+            "1.3.6.1.4.1.1466.115.121.1.44" | "1.3.6.1.4.1.1466.115.121.1.11" => Kind::IgnoreCase,
+            "1.3.6.1.4.1.1466.115.121.1.26" | "1.2.840.113556.1.4.1362" => Kind::Exact,
+            "1.3.6.1.4.1.1466.115.121.1.36" => Kind::Digits,
+            "1.3.6.1.4.1.1466.115.121.1.50" => Kind::Phone,
+            "1.3.6.1.4.1.1466.115.121.1.27" | "1.2.840.113556.1.4.906" => Kind::Integer,
+            "1.3.6.1.4.1.1466.115.121.1.7" => Kind::Boolean,
+            "1.3.6.1.4.1.1466.115.121.1.24" | "1.3.6.1.4.1.1466.115.121.1.53" => Kind::Time,
+            "1.3.6.1.4.1.1466.115.121.1.12" | "1.3.6.1.4.1.1466.115.121.1.34" => Kind::Name,
+            "1.3.6.1.4.1.1466.115.121.1.38" => Kind::Oid,
+            _ => Kind::Octets,
+        }
+    }
+}
+
 /// A value in the form in which it is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Normal {

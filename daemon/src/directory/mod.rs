@@ -1,11 +1,13 @@
 //! The directory: the only room that speaks LDAP.
 //!
 //! It finds, reads, authenticates, watches and writes entries. It knows neither enrolments nor the store nor mail:
-//! it hands out [`Entry`] values and takes [`plan::Plan`] values. Everything is keyed by entryUUID, never by DN.
+//! it hands out [`Entry`] values and takes [`plan::Plan`] values. Everything is keyed by entryUUID, or what the server
+//! has in its place, never by DN.
 
 pub mod apply;
 pub mod authenticate;
 mod ber;
+mod dialect;
 mod facts;
 pub mod filter;
 mod handle;
@@ -31,14 +33,15 @@ use jiff::Timestamp;
 
 pub use apply::{Applied, ApplyError, PasswordFault};
 pub use authenticate::BindOutcome;
+pub use dialect::Dialect;
 pub use handle::{Directory, DirectoryHealth};
 pub use mapping::{Charter, Chosen, Mapping, MappingFault, PlanError, WriteRule};
 pub use plan::Plan;
 pub use probe::{Finding, Level, Report, probe};
-pub use settings::{Bind, PasswordWrite, Prepared, Settings, SettingsFault, Timeouts};
+pub use settings::{Bind, PasswordWrite, Prepared, Settings, SettingsFault, Timeouts, Watching, Way};
 pub use watch::{Sighting, watch};
 
-/// RFC 4530's entryUUID, as its 16 bytes.
+/// Who an entry is: RFC 4530's entryUUID, or what the server has in its place ([`Dialect::identity`]), as 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryUuid(pub [u8; 16]);
 
@@ -77,7 +80,7 @@ pub struct Entry {
     pub uuid: EntryUuid,
     /// Where it stood when it was read.
     pub dn: String,
-    /// entryCSN (else modifyTimestamp): changes at every write, and grows.
+    /// entryCSN, or what the server has in its place: changes at every write, and grows.
     pub stamp: String,
     /// Attribute descriptions in lower case, options kept (`cn;lang-fr`); values as they came.
     pub attributes: BTreeMap<String, Vec<Vec<u8>>>,

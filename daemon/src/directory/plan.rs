@@ -39,10 +39,34 @@ pub enum Act {
     /// These values come; none may be there.
     Add(Vec<Vec<u8>>),
     /// These values are the only ones afterwards; none: the attribute goes, if it is there.
-    Replace(Vec<Vec<u8>>),
+    Replace {
+        /// What was read.
+        held: Vec<Vec<u8>>,
+        /// What is left.
+        only: Vec<Vec<u8>>,
+    },
 }
 
 impl Plan {
+    /// As it is sent: whatever was read and goes is deleted by its value, so that somebody else's change in between is
+    /// noticed, where `compares` says that the server can find the attribute's values.
+    pub fn lowered(&self, compares: impl Fn(&str) -> bool) -> Vec<Change> {
+        let lower = |change: &Change| match &change.act {
+            Act::Replace { held, only } if !held.is_empty() && compares(&change.attribute) => {
+                let without = |values: &[Vec<u8>], other: &[Vec<u8>]| -> Vec<Vec<u8>> {
+                    values.iter().filter(|value| !other.contains(value)).cloned().collect()
+                };
+                [Act::Delete(without(held, only)), Act::Add(without(only, held))]
+                    .into_iter()
+                    .filter(|act| !matches!(act, Act::Delete(values) | Act::Add(values) if values.is_empty()))
+                    .map(|act| Change { attribute: change.attribute.clone(), act })
+                    .collect()
+            }
+            _ => vec![change.clone()],
+        };
+        self.changes.iter().flat_map(lower).collect()
+    }
+
     /// As a change record (RFC 2849), to be read by people. The password is not in it.
     pub fn to_ldif(&self) -> String {
         let mut text = String::new();
@@ -52,7 +76,7 @@ impl Plan {
             let (act, values) = match &change.act {
                 Act::Delete(values) => ("delete", values),
                 Act::Add(values) => ("add", values),
-                Act::Replace(values) => ("replace", values),
+                Act::Replace { only, .. } => ("replace", only),
             };
             line(&mut text, act, change.attribute.as_bytes());
             values.iter().for_each(|value| line(&mut text, &change.attribute, value));
@@ -90,7 +114,7 @@ mod tests {
             changes: vec![
                 change("a", Act::Delete(vec![b"old\ndn: x".to_vec()])),
                 change("a", Act::Add(vec![b"new".to_vec()])),
-                change("pwdReset", Act::Replace(vec![])),
+                change("pwdReset", Act::Replace { held: vec![], only: vec![] }),
             ],
         };
         let expected = "dn:: dWlkPcOpLGRjPXRlc3Q=\nchangetype: modify\ndelete: a\na:: b2xkCmRuOiB4\n-\nadd: a\na: new\n-\nreplace: pwdReset\n-\n";

@@ -10,11 +10,12 @@ use std::time::Duration;
 use ldap3::Scope;
 use ldap3::controls::{MakeCritical, RefreshMode, SyncRequest};
 
+use super::Dialect;
 use super::ber::{self, PASSWORD_POLICY};
 use super::facts;
 use super::link::{self, Answer, Capabilities, Fault, Link, Query, refusal, search, within};
 use super::schema::Schema;
-use super::settings::{ALWAYS, PasswordWrite, Prepared};
+use super::settings::{ALWAYS, PasswordWrite, Prepared, Way};
 
 /// How a finding stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +61,8 @@ pub async fn probe(
     entry: Option<&str>,
     random: &(dyn Fn() -> u64 + Send + Sync),
 ) -> Report {
-    let mut look = Look { prepared, findings: Vec::new(), limit: prepared.settings.timeouts.operation };
+    let limit = prepared.settings.timeouts.operation;
+    let mut look = Look { prepared, dialect: Dialect::default(), findings: Vec::new(), limit };
     let mut chosen = None;
     for index in 0..prepared.servers.len() {
         let link = look.server(index).await;
@@ -79,6 +81,7 @@ pub async fn probe(
 
 struct Look<'a> {
     prepared: &'a Prepared,
+    dialect: Dialect,
     findings: Vec<Finding>,
     limit: Duration,
 }
@@ -143,9 +146,11 @@ impl Look<'_> {
         write: &mut Option<PasswordWrite>,
     ) -> Result<(), Fault> {
         let capabilities = link.capabilities(self.limit).await?;
+        self.dialect = self.prepared.settings.dialect.unwrap_or_else(|| Dialect::of(&capabilities));
+        self.ok(format!("the server is {}", self.dialect.name()));
         self.base(link).await?;
         self.unplaced(link).await?;
-        self.synchronised(link).await?;
+        self.watched(link, &capabilities).await?;
         self.capable(&capabilities);
         self.known(link, &capabilities, writes).await?;
         let hashes = self.configured(link, &capabilities).await?;
@@ -153,6 +158,11 @@ impl Look<'_> {
             Some(entry) => self.tried(link, entry, random).await?,
             None => None,
         };
+        match self.dialect {
+            Dialect::Ds389 => return Ok(self.in_one(PasswordWrite::InModify, write)),
+            Dialect::ActiveDirectory => return Ok(self.in_one(PasswordWrite::UnicodePwd, write)),
+            Dialect::Openldap | Dialect::Standard => {}
+        }
         if proven == Some(true) && hashes.is_none() && write.is_none() {
             let what = "the server hashes a clear password itself, but it is not stated and its configuration is hidden";
             let action = "state password-write = \"modify\": activation becomes one act";
@@ -173,8 +183,7 @@ impl Look<'_> {
         }
         self.ok(format!("the base {base} is there"));
         let filter = self.prepared.settings.provisional.clone();
-        let answer =
-            self.search(link, Scope::Subtree, &filter, &["entryUUID", "entryCSN"], MAX_COUNT).await?;
+        let answer = self.search(link, Scope::Subtree, &filter, &ALWAYS, MAX_COUNT).await?;
         let count = answer.entries.len();
         match answer.result.rc {
             0 => self.ok(format!("{count} entries are provisional")),
@@ -190,13 +199,14 @@ impl Look<'_> {
                 );
             }
         }
-        let unreadable =
-            answer.entries.iter().filter(|entry| ber::entry(entry).is_none_or(|e| e.stamp.is_empty()));
-        match unreadable.count() {
-            0 if count > 0 => self.ok("entryUUID and entryCSN can be read".to_owned()),
+        let dialect = self.dialect;
+        let hidden = |entry: &&_| ber::entry(entry, dialect).is_none_or(|entry| entry.stamp.is_empty());
+        let (identity, stamps) = (dialect.identity(), dialect.stamps().join(" or "));
+        match answer.entries.iter().filter(hidden).count() {
+            0 if count > 0 => self.ok(format!("{identity} and {stamps} can be read")),
             0 => {}
             hidden => {
-                let what = format!("entryUUID or entryCSN cannot be read on {hidden} of {count} entries");
+                let what = format!("{identity} or {stamps} cannot be read on {hidden} of {count} entries");
                 self.fail(what, "both, on every entry", "let the service read them");
             }
         }
@@ -225,6 +235,23 @@ impl Look<'_> {
             let action = "they are sent to the help desk: add a population whose filter matches them";
             self.warn(what, "a population for each", action);
         }
+        Ok(())
+    }
+
+    /// By its nature, the server takes a password with everything else.
+    fn in_one(&mut self, how: PasswordWrite, write: &mut Option<PasswordWrite>) {
+        self.ok("the server judges and hashes a password itself: activation is one Modify".to_owned());
+        *write = Some(how);
+    }
+
+    /// How will the server be watched, and does that work?
+    async fn watched(&mut self, link: &Link, capabilities: &Capabilities) -> Result<(), Fault> {
+        let stated = self.prepared.settings.watch.way;
+        let way = stated.unwrap_or_else(|| Way::offered(self.dialect, capabilities, &[]));
+        if way == Way::Sync {
+            return self.synchronised(link).await;
+        }
+        self.ok(format!("the server is watched {}", way.words()));
         Ok(())
     }
 
@@ -297,7 +324,7 @@ impl Look<'_> {
         capabilities: &Capabilities,
         writes: &[String],
     ) -> Result<(), Fault> {
-        let Some(schema) = facts::schema(link, capabilities, self.limit).await? else {
+        let Some(schema) = facts::schema(link, capabilities, self.dialect, self.limit).await? else {
             let action = "let the service read cn=Subschema: matching rules are guessed without it";
             self.warn("the schema cannot be read".to_owned(), "cn=Subschema", action);
             return Ok(());
@@ -355,6 +382,8 @@ impl Look<'_> {
 
     fn decide(&mut self, hashes: Option<bool>, write: &mut Option<PasswordWrite>) {
         match (hashes, *write) {
+            // Decided already.
+            (_, Some(PasswordWrite::UnicodePwd)) => {}
             (Some(true), Some(PasswordWrite::InModify) | None) => {
                 self.ok("the server hashes a clear password itself: activation is one Modify".to_owned());
                 *write = Some(PasswordWrite::InModify);

@@ -1,4 +1,4 @@
-//! Finding one person by login, and reading one entry by its entryUUID.
+//! Finding one person by login, and reading one entry by its identity.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Directory {
         let answer = self.ask(&self.people(&filter, 2)).await?;
         match (answer.entries.as_slice(), answer.result.rc) {
             ([], 0) => Ok(Found::Nobody),
-            ([one], 0) => readable(one).map(|entry| Found::One(Box::new(entry))),
+            ([one], 0) => self.readable(one).map(|entry| Found::One(Box::new(entry))),
             (_, 0 | 4) => Ok(Found::Several),
             _ => Err(refused(&answer)),
         }
@@ -35,11 +35,11 @@ impl Directory {
     /// # Errors
     /// As [`Directory::find`].
     pub async fn read(&self, uuid: EntryUuid) -> Result<Option<Entry>, DirectoryError> {
-        let filter = format!("(entryUUID={uuid})");
+        let filter = self.dialect().uuid_filter(uuid);
         let answer = self.ask(&self.people(&filter, 2)).await?;
         match (answer.entries.as_slice(), answer.result.rc) {
             ([], 0) => Ok(None),
-            ([one], 0) => readable(one).map(Some),
+            ([one], 0) => self.readable(one).map(Some),
             _ => Err(refused(&answer)),
         }
     }
@@ -49,13 +49,17 @@ impl Directory {
         let attributes = Arc::clone(&prepared.attributes);
         Query { base: &prepared.settings.base, scope: Scope::Subtree, filter, attributes, limit }
     }
-}
 
-fn readable(found: &ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
-    ber::entry(found).ok_or_else(|| DirectoryError::Refused {
-        code: 0,
-        text: "an entry was found, but its entryUUID cannot be read: let the service read it".to_owned(),
-    })
+    fn readable(&self, found: &ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
+        let dialect = self.dialect();
+        ber::entry(found, dialect).ok_or_else(|| DirectoryError::Refused {
+            code: 0,
+            text: format!(
+                "an entry was found, but its {} cannot be read: let the service read it",
+                dialect.identity()
+            ),
+        })
+    }
 }
 
 fn refused(answer: &Answer) -> DirectoryError {

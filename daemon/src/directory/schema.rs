@@ -16,6 +16,7 @@ pub struct Schema {
     types: HashMap<String, AttributeType>,
     classes: HashMap<String, (String, Vec<String>)>,
     complete: bool,
+    by_syntax: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ struct AttributeType {
     equality: Option<String>,
     ordering: Option<String>,
     substrings: Option<String>,
+    syntax: Option<String>,
+    operational: bool,
 }
 
 /// A chain of superiors longer than this is a loop.
@@ -37,6 +40,13 @@ impl Schema {
         types.for_each(|definition| schema.add_type(definition));
         classes.for_each(|definition| schema.add_class(definition));
         schema
+    }
+
+    /// The same for a server whose types name no rules: their syntax stands for them.
+    #[must_use]
+    pub fn by_syntax(mut self) -> Schema {
+        self.by_syntax = true;
+        self
     }
 
     /// The usual names, for before a server was reached.
@@ -54,6 +64,11 @@ impl Schema {
     /// Does the schema know this attribute? A schema that is not the server's cannot say no.
     pub fn knows(&self, name: &str) -> bool {
         !self.complete || self.find(name).is_some()
+    }
+
+    /// Does the server write this attribute itself (RFC 4512, section 3.4)?
+    pub(super) fn operational(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|found| found.operational)
     }
 
     /// The values that an attribute description of a filter stands for: of the type, its subtypes, its options and more.
@@ -146,7 +161,12 @@ impl Schema {
             if let Some(rule) = of(found) {
                 return Some(Kind::of(rule));
             }
-            found = self.find(found.sup.as_ref()?)?;
+            let ruled = found.sup.as_ref().and_then(|sup| self.find(sup));
+            match (ruled, self.by_syntax) {
+                (Some(above), _) => found = above,
+                (None, true) => return Some(Kind::of_syntax(found.syntax.as_deref()?)),
+                (None, false) => return None,
+            }
         }
         None
     }
@@ -161,6 +181,8 @@ impl Schema {
             equality: one("EQUALITY"),
             ordering: one("ORDERING"),
             substrings: one("SUBSTR"),
+            syntax: one("SYNTAX"),
+            operational: one("USAGE").is_some_and(|usage| usage != "userApplications"),
         };
         names.into_iter().for_each(|name| {
             self.types.insert(name, found.clone());

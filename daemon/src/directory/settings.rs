@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
+use super::Dialect;
 use super::filter::Filter;
 use super::states::States;
 use super::tls;
@@ -31,6 +33,10 @@ pub struct Settings {
     pub base: String,
     /// Which entry has a login; `{login}` stands for the login, escaped.
     pub login_filter: String,
+    /// Which product it is; `None`: what it says itself.
+    pub dialect: Option<Dialect>,
+    /// How the provisional entries are watched.
+    pub watch: Watching,
     /// Where the login itself is read.
     pub login_attribute: String,
     /// Entries to be activated.
@@ -74,6 +80,8 @@ pub enum PasswordWrite {
     InModify,
     /// RFC 3062 first, then one Modify with the rest.
     Extended,
+    /// With everything else in one Modify, as Active Directory's `unicodePwd` (MS-ADTS, section 3.1.1.3.1.5.1).
+    UnicodePwd,
 }
 
 /// How long anything may take.
@@ -87,6 +95,37 @@ pub struct Timeouts {
     pub heartbeat: Duration,
     /// The longest wait between two attempts to reconnect.
     pub backoff: Duration,
+}
+
+/// How the provisional entries are watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Watching {
+    /// `None`: the best way that the server offers.
+    pub way: Option<Way>,
+    /// Between two questions, where the server does not tell by itself.
+    pub poll: Duration,
+    /// Between two comparisons with everything that is there, where the server does not tell of deletions.
+    pub compare: Duration,
+}
+
+/// One way of learning of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// RFC 4533, refresh and persist.
+    Sync,
+    /// draft-ietf-ldapext-psearch-03.
+    PersistentSearch,
+    /// Active Directory's DirSync control (MS-ADTS, section 3.1.1.3.4.1.3).
+    Dirsync,
+    /// Asking for what changed since.
+    Poll,
+}
+
+impl Default for Watching {
+    fn default() -> Watching {
+        Watching { way: None, poll: Duration::from_secs(15), compare: Duration::from_secs(3600) }
+    }
 }
 
 impl Default for Timeouts {
@@ -117,6 +156,8 @@ impl Default for Settings {
             populations: Vec::new(),
             attributes: Vec::new(),
             password_write: None,
+            dialect: None,
+            watch: Watching::default(),
             decoy: None,
             connections: 3,
             timeouts: Timeouts::default(),
@@ -170,8 +211,19 @@ pub struct Prepared {
 }
 
 /// Read in any case: who it is, when it changed, and when its password did.
-pub(super) const ALWAYS: [&str; 5] =
-    ["objectClass", "entryUUID", "entryCSN", "modifyTimestamp", "pwdChangedTime"];
+pub(super) const ALWAYS: [&str; 10] = [
+    "objectClass",
+    "entryUUID",
+    "entryCSN",
+    "modifyTimestamp",
+    "pwdChangedTime",
+    // What other products have in their place: an attribute that a server does not know costs nothing.
+    "nsUniqueId",
+    "entryusn",
+    "objectGUID",
+    "whenChanged",
+    "uSNChanged",
+];
 
 impl Settings {
     /// Check everything that can be checked without a server, and say all that is wrong.

@@ -109,12 +109,13 @@ impl Follower {
                     self.look_again(MISSED);
                 }
             }
-            Sighting::Refreshed { complete, cookie } => {
+            Sighting::Refreshed { complete, cookie, way } => {
                 if let Some(complete) = complete {
                     self.absent(&complete).await;
                 }
                 if self.doubt.is_none() {
-                    self.board.set("watch", State::Working, "following the directory");
+                    let detail = format!("following the directory {}", way.words());
+                    self.board.set("watch", State::Working, &detail);
                 }
                 self.newest = None;
                 self.keep(cookie).await;

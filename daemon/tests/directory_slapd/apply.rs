@@ -123,7 +123,7 @@ async fn another_attribute_that_is_wrong_stops_everything() {
     let good = plan(&read(&directory).await);
     for (attribute, code) in [("supannListeRouge", 21), ("noSuchThing", 17), ("employeeType", 50)] {
         let mut bad = good.clone();
-        let act = Act::Replace(vec![b"perhaps".to_vec()]);
+        let act = Act::Replace { held: vec![], only: vec![b"perhaps".to_vec()] };
         bad.changes.push(Change { attribute: attribute.to_owned(), act });
         let error = refused(&slapd, &directory, &bad, NEW).await;
         assert!(

@@ -41,8 +41,10 @@ async fn a_login_is_found_whatever_it_is_made_of() {
     assert_eq!(directory.read(odd.uuid).await.unwrap().unwrap(), odd);
     let proven = directory.authenticate(Some(&odd.dn), &LETTER.into()).await;
     assert_eq!(proven, Ok(BindOutcome::Accepted { must_change: false }));
-    let state =
-        Change { attribute: "supannRessourceEtat".into(), act: Act::Replace(vec![b"{COMPTE}A:x".to_vec()]) };
+    let state = Change {
+        attribute: "supannRessourceEtat".into(),
+        act: Act::Replace { held: vec![], only: vec![b"{COMPTE}A:x".to_vec()] },
+    };
     let plan = Plan { uuid: odd.uuid, dn: odd.dn.clone(), stamp: odd.stamp.clone(), changes: vec![state] };
     let applied = directory.apply(&plan, &"Nouveau-Mot-2026".into()).await.unwrap();
     let odd = one(&directory, "o(d)d*").await;

@@ -42,7 +42,7 @@ impl Seen {
                 Sighting::Entry(entry) => names.push(entry.dn.clone()),
                 Sighting::Left(uuid) => names.push(format!("left {uuid}")),
                 Sighting::Down { why } => names.push(format!("down: {why}")),
-                Sighting::Refreshed { complete, cookie } => {
+                Sighting::Refreshed { complete, cookie, .. } => {
                     names.sort();
                     return (names, complete, cookie.expect("a cookie"));
                 }

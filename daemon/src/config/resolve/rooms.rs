@@ -55,6 +55,14 @@ impl Checker<'_> {
                 "must be under 5s: parvis-hook gives a new password 10 s, and two operations may be needed",
             );
         }
+        let [poll, compare] = [
+            ("directory.watch-every", &given.watch_every),
+            ("directory.compare-every", &given.compare_every),
+        ]
+        .map(|(key, text)| {
+            let length = self.take(key, units::positive(text))?;
+            Duration::try_from(length).ok()
+        });
         let settings = directory::Settings {
             uris: given.uris.clone(),
             starttls: given.starttls,
@@ -73,6 +81,18 @@ impl Checker<'_> {
                 raw::PasswordWrite::Auto => None,
                 raw::PasswordWrite::Modify => Some(directory::PasswordWrite::InModify),
                 raw::PasswordWrite::Extended => Some(directory::PasswordWrite::Extended),
+            },
+            dialect: match given.server {
+                raw::Server::Auto => None,
+                raw::Server::Stated(dialect) => Some(dialect),
+            },
+            watch: directory::Watching {
+                way: match given.watch {
+                    raw::Watch::Auto => None,
+                    raw::Watch::Stated(way) => Some(way),
+                },
+                poll: poll?,
+                compare: compare?,
             },
             decoy: None,
             connections: given.connections,

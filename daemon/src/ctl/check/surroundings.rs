@@ -105,6 +105,7 @@ fn found(report: directory::Report, notes: &mut Notes) {
             PasswordWrite::InModify => {
                 "new passwords are written by the one modify (password-write = \"modify\")"
             }
+            PasswordWrite::UnicodePwd => "new passwords are written by the one modify, as unicodePwd",
             PasswordWrite::Extended => {
                 "new passwords are written by RFC 3062 first (password-write = \"extended\")"
             }

@@ -2,23 +2,27 @@
 //!
 //! Every error says what became of the entry: unchanged for certain, or to be read again.
 
+mod request;
+mod verdict;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ldap3::asn1::{StructureTag, parse_tag};
-use ldap3::controls::{Assertion, MakeCritical, PostRead, RawControl};
+use ldap3::controls::PostRead;
 use ldap3::exop::PasswordModify;
-use ldap3::{LdapResult, Mod, Scope};
+use ldap3::{Mod, Scope};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::authenticate::policy;
-use super::ber::{self, PASSWORD_POLICY, PolicyError};
+use super::ber::PASSWORD_POLICY;
 use super::handle::Learnt;
-use super::link::{self, Fault, Link, Query, bare_control, refusal, within};
-use super::plan::{Act, Plan};
-use super::{Directory, DirectoryError, PasswordWrite, Standing};
+use super::link::{self, Link, Query, bare_control, refusal, within};
+use super::plan::Plan;
+use request::{controls, modifications, read_after};
+use verdict::{after, post_read, refused, unasked, unsettled};
+
+use super::{Dialect, Directory, PasswordWrite, Standing};
 
 /// The plan and the password are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +100,12 @@ impl Directory {
     /// How this server is given a new password: as configured, else as its configuration says, else by RFC 3062.
     /// Never in a Modify to a server that says that it does not hash.
     pub fn password_write(&self) -> PasswordWrite {
-        match (self.learnt().hashes, self.inner.prepared.settings.password_write) {
+        let learnt = self.learnt();
+        match (learnt.hashes, self.inner.prepared.settings.password_write) {
+            // The one way that it knows.
+            _ if learnt.dialect == Dialect::ActiveDirectory => PasswordWrite::UnicodePwd,
+            // It always hashes, and takes RFC 3062 by somebody else for a password that is handed out.
+            _ if learnt.dialect == Dialect::Ds389 => PasswordWrite::InModify,
             // Whatever is stated: it would be stored in clear text.
             (Some(false), _) => PasswordWrite::Extended,
             (_, Some(stated)) => stated,
@@ -169,13 +178,14 @@ impl Directory {
         password: Option<&SecretString>,
     ) -> Result<Applied, ApplyError> {
         let mut ldap = target.link.ldap();
-        ldap.with_controls(self.controls(target.learnt));
-        let request = ldap.modify(&plan.dn, modifications(plan, password));
-        let result = within(target.left(), request).await.map_err(|fault| unsettled(&fault))?;
+        ldap.with_controls(controls(&self.inner.prepared, target.learnt, password.is_some()));
+        let request = ldap.modify(&plan.dn, modifications(plan, password, target.learnt));
+        let result =
+            within(target.left(), request).await.map_err(|fault| unsettled(&fault, target.learnt.dialect))?;
         if result.rc != 0 {
-            return Err(refused(&result));
+            return Err(refused(&result, target.learnt.dialect));
         }
-        let applied = match post_read(&result) {
+        let applied = match post_read(&result, target.learnt.dialect) {
             Some(applied) => applied,
             None => look(target, &plan.dn).await.unwrap_or(Applied { stamp: None, must_change: false }),
         };
@@ -201,60 +211,35 @@ impl Directory {
         ldap.with_controls(vec![bare_control(PASSWORD_POLICY)]);
         let new_pass = Some(password.expose_secret());
         let request = PasswordModify { user_id: Some(&plan.dn), old_pass: None, new_pass };
-        let answer =
-            within(target.left(), ldap.extended(request)).await.map_err(|fault| unsettled(&fault))?;
+        let answer = within(target.left(), ldap.extended(request))
+            .await
+            .map_err(|fault| unsettled(&fault, target.learnt.dialect))?;
         if answer.1.rc != 0 {
-            return Err(refused(&answer.1));
+            return Err(refused(&answer.1, target.learnt.dialect));
         }
         self.modify(target, plan, None).await.map_err(|error| match error {
             ApplyError::Unknown(why) => ApplyError::Unknown(why),
             other => ApplyError::PasswordOnly(Box::new(other)),
         })
     }
-
-    fn controls(&self, learnt: &Learnt) -> Vec<RawControl> {
-        let settings = &self.inner.prepared.settings;
-        let mut controls = vec![bare_control(PASSWORD_POLICY)];
-        if learnt.capabilities.control(link::ASSERTION) {
-            // An attribute that the server does not know would make the negation undefined, and refuse for ever.
-            let mut known = true;
-            self.inner.prepared.states.locked.attributes(&mut |name| known &= learnt.schema.knows(name));
-            let filter = if settings.locked.trim().is_empty() || !known {
-                settings.provisional.clone()
-            } else {
-                format!("(&{}(!{}))", settings.provisional, settings.locked)
-            };
-            // The constructor panics on a text that is no filter; these were parsed, but by our own parser.
-            if ldap3::parse_filter(&filter).is_ok() {
-                controls.push(Assertion { filter }.critical().into());
-            }
-        }
-        if learnt.capabilities.control(link::POST_READ) {
-            controls.push(PostRead::new(AFTER.to_vec()));
-        }
-        controls
-    }
 }
 
-/// What is read after a write.
-const AFTER: [&str; 3] = ["entryCSN", "modifyTimestamp", "pwdReset"];
-
 async fn look(target: &Target<'_>, dn: &str) -> Option<Applied> {
-    let attributes: Arc<[String]> = AFTER.map(str::to_owned).into();
+    let attributes: Arc<[String]> = read_after(target.learnt.dialect).map(str::to_owned).collect();
     let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
     let answer = link::search(target.link.ldap(), &query, target.left()).await.ok()?;
-    after(answer.entries.first()?)
+    after(answer.entries.first()?, target.learnt.dialect)
 }
 
 /// The server took our write for a password that an administrator hands out: say that it is the person's own.
 async fn clear_reset(target: &Target<'_>, plan: &Plan, applied: Applied) -> Applied {
     let mut ldap = target.link.ldap();
     if target.learnt.capabilities.control(link::POST_READ) {
-        ldap.with_controls(vec![PostRead::new(AFTER.to_vec())]);
+        ldap.with_controls(vec![PostRead::new(read_after(target.learnt.dialect).collect())]);
     }
     let cleared: Mod<Vec<u8>> = Mod::Replace(b"pwdReset".to_vec(), HashSet::new());
     match within(target.left(), ldap.modify(&plan.dn, vec![cleared])).await {
-        Ok(result) if result.rc == 0 => match post_read(&result) {
+        Ok(result) if result.rc == 0 => match post_read(&result, target.learnt.dialect) {
             Some(applied) => applied,
             None => look(target, &plan.dn).await.unwrap_or(Applied { stamp: None, must_change: false }),
         },
@@ -267,64 +252,4 @@ async fn clear_reset(target: &Target<'_>, plan: &Plan, applied: Applied) -> Appl
             applied
         }
     }
-}
-
-fn unasked(error: DirectoryError) -> ApplyError {
-    match error {
-        DirectoryError::Unavailable(why) => ApplyError::Unavailable(why),
-        DirectoryError::Refused { code, text } => ApplyError::Refused { code, text },
-    }
-}
-
-/// The password first, then the changes in their order.
-fn modifications(plan: &Plan, password: Option<&SecretString>) -> Vec<Mod<Vec<u8>>> {
-    let set = |values: &[Vec<u8>]| values.iter().cloned().collect::<HashSet<_>>();
-    let password = password.map(|password| {
-        Mod::Replace(b"userPassword".to_vec(), HashSet::from([password.expose_secret().as_bytes().to_vec()]))
-    });
-    let changes = plan.changes.iter().map(|change| {
-        let name = change.attribute.as_bytes().to_vec();
-        match &change.act {
-            Act::Delete(values) => Mod::Delete(name, set(values)),
-            Act::Add(values) => Mod::Add(name, set(values)),
-            Act::Replace(values) => Mod::Replace(name, set(values)),
-        }
-    });
-    password.into_iter().chain(changes).collect()
-}
-
-fn unsettled(fault: &Fault) -> ApplyError {
-    match fault {
-        Fault::NotSent(_) => ApplyError::Unavailable(fault.words()),
-        Fault::Refused(result) => refused(result),
-        Fault::Cut(_) | Fault::Late => ApplyError::Unknown(fault.words()),
-    }
-}
-
-/// A result code other than success: the entry is unchanged (RFC 4511, section 4.6).
-fn refused(result: &LdapResult) -> ApplyError {
-    let words = || PasswordFault::Refused(result.text.clone());
-    match (result.rc, policy(result)) {
-        (_, Some(PolicyError::TooShort)) => ApplyError::Password(PasswordFault::TooShort),
-        (_, Some(PolicyError::Quality)) => ApplyError::Password(PasswordFault::TooSimple),
-        (_, Some(PolicyError::InHistory)) => ApplyError::Password(PasswordFault::Reused),
-        (_, Some(PolicyError::TooYoung | PolicyError::Other(_))) => ApplyError::Password(words()),
-        (16 | 20 | 122, _) => ApplyError::Moved,
-        (32, _) => ApplyError::Gone,
-        (51 | 52, _) => ApplyError::Unavailable(refusal(result)),
-        (code, _) => ApplyError::Refused { code, text: refusal(result) },
-    }
-}
-
-fn post_read(result: &LdapResult) -> Option<Applied> {
-    let control = result.ctrls.iter().find(|control| control.1.ctype == link::POST_READ)?;
-    let (_, entry) = parse_tag(control.1.val.as_deref()?).ok()?;
-    after(&entry)
-}
-
-fn after(entry: &StructureTag) -> Option<Applied> {
-    let (_, read) = ber::attributes(entry)?;
-    let stamp = Some(ber::stamp(&read)).filter(|stamp| !stamp.is_empty());
-    let must_change = read.get("pwdreset").is_some_and(|values| values.iter().any(|value| value == b"TRUE"));
-    Some(Applied { stamp, must_change })
 }
