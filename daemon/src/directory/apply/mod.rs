@@ -151,7 +151,9 @@ impl Directory {
             None => self.modify(&target, plan, password).await,
         };
         match written {
-            Err(ApplyError::Gone) => Err(self.gone_or_moved(plan).await),
+            Err(ApplyError::Gone) => Err(self.gone_or_moved(plan, ApplyError::Moved).await),
+            // Of a name that nobody has, 389 DS says no more than that it may not be written.
+            Err(refused @ ApplyError::Refused { code: 50, .. }) => Err(self.gone_or_moved(plan, refused).await),
             Err(
                 error @ (ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_)),
             ) => {
@@ -163,10 +165,11 @@ impl Directory {
     }
 
     /// Nothing is at that DN: was it renamed?
-    async fn gone_or_moved(&self, plan: &Plan) -> ApplyError {
+    async fn gone_or_moved(&self, plan: &Plan, otherwise: ApplyError) -> ApplyError {
         match self.read(plan.uuid).await {
             Ok(None) => ApplyError::Gone,
-            Ok(Some(_)) => ApplyError::Moved,
+            Ok(Some(entry)) if entry.dn != plan.dn => ApplyError::Moved,
+            Ok(Some(_)) => otherwise,
             Err(error) => ApplyError::Unavailable(error.to_string()),
         }
     }

@@ -1,0 +1,106 @@
+//! A directory to stand on, with what differs between directories: the way of watching, the state, the settings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parvis_stand::{DirectoryServer, Ds389, Ds389Options, Person, Slapd, SlapdOptions, small};
+use parvisd::directory::{
+    Bind, Outside, Settings, Timeouts, Watching, Way,
+};
+
+/// Between two questions, and between two comparisons, in these tests.
+pub const POLL: Duration = Duration::from_millis(300);
+pub const COMPARE: Duration = Duration::from_secs(2);
+
+/// A running directory, and the way in which it is watched.
+pub struct Ground {
+    pub server: Box<dyn DirectoryServer>,
+    pub way: Way,
+}
+
+impl Ground {
+    pub fn slapd(way: Way) -> Ground {
+        Ground { server: Box::new(Slapd::start(SlapdOptions::default()).unwrap()), way }
+    }
+
+    pub fn ds389(way: Way) -> Ground {
+        // Without its plugin, there is no synchronisation to be chosen.
+        let sync = way == Way::Sync;
+        let options = Ds389Options { sync, changelog: sync, usn: false, ..Ds389Options::default() };
+        Ground { server: Box::new(Ds389::start(&options).unwrap()), way }
+    }
+
+    pub fn settings(&self) -> Settings {
+        let (dn, password) = self.server.service();
+        Settings {
+            uris: vec![self.server.ldaps_url()],
+            ca_file: Some(self.server.ca_file()),
+            bind: Bind::Simple { dn: dn.to_owned(), password: password.into() },
+            base: self.server.base().to_owned(),
+            provisional: "(supannRessourceEtat={COMPTE}I:*)".to_owned(),
+            active: "(supannRessourceEtat={COMPTE}A:*)".to_owned(),
+            locked: "(supannRessourceEtat={COMPTE}S:*)".to_owned(),
+            attributes: ["cn", "displayName", "mail", "supannMailPerso", "supannRessourceEtatDate", "pwdReset"]
+                .map(str::to_owned)
+                .to_vec(),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(5),
+                operation: Duration::from_secs(3),
+                heartbeat: Duration::from_millis(500),
+                backoff: Duration::from_millis(200),
+            },
+            watch: Watching { way: Some(self.way), poll: POLL, compare: COMPARE },
+            ..Settings::default()
+        }
+    }
+
+    /// What the server's own choice would be.
+    pub fn automatic(&self) -> Settings {
+        let watch = Watching { way: None, poll: POLL, compare: COMPARE };
+        Settings { watch, ..self.settings() }
+    }
+
+    /// A person of the campus who is not in the directory yet.
+    pub fn stranger(&self, login: &str) -> Person {
+        let mut person = small().remove(0);
+        person.dn = person.dn.replace(&person.login, login);
+        person.login = login.to_owned();
+        person.mailbox = Some(format!("{login}@univ.example"));
+        self.server.here(&person)
+    }
+
+    pub fn add(&self, login: &str) -> Person {
+        let person = self.stranger(login);
+        self.server.add_person(&person).unwrap();
+        person
+    }
+
+    /// What the person is from now on: `I`, `A` or `S`.
+    pub fn set_state(&self, dn: &str, state: &str) {
+        let value = format!("{{COMPTE}}{state}:Test");
+        self.server.admin().replace(dn, "supannRessourceEtat", &[&value]).unwrap();
+    }
+
+    pub fn rename(&self, dn: &str, login: &str) -> String {
+        let (head, rest) = dn.split_once(',').unwrap();
+        let name = head.split_once('=').unwrap().0;
+        self.server.admin().rename(dn, &format!("{name}={login}"), None).unwrap();
+        format!("{name}={login},{rest}")
+    }
+
+    /// Whether the way tells of deletions at once, or only when it compares.
+    pub fn tells_deletions(&self) -> bool {
+        self.way != Way::Poll
+    }
+}
+
+/// Our clock, and numbers that do not repeat.
+pub fn outside() -> Outside {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    Outside {
+        #[expect(clippy::disallowed_methods, reason = "these tests run on the machine's own clock")]
+        now: Arc::new(jiff::Timestamp::now),
+        random: Arc::new(|| COUNT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)),
+    }
+}

@@ -1,0 +1,83 @@
+//! People are added, renamed, moved between states, deleted and put back at random; then what the watch believes is
+//! held against a fresh search. No difference.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use parvisd::directory::Way;
+
+use crate::ground::{COMPARE, Ground};
+use crate::seen::Seen;
+
+/// xorshift: the same story for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
+    }
+}
+
+/// Changes in one story; more where it is asked for.
+fn length() -> usize {
+    std::env::var("PARVIS_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(150)
+}
+
+fn provisional(ground: &Ground) -> BTreeSet<String> {
+    let found = ground
+        .server
+        .admin()
+        .search(ground.server.base(), "(supannRessourceEtat={COMPTE}I:*)", &["1.1"])
+        .unwrap();
+    found.iter().map(|entry| entry.dn.to_lowercase()).collect()
+}
+
+async fn what_is_believed_is_so(mut ground: Ground, seed: u64) {
+    let mut dice = Dice(seed);
+    let mut seen = Seen::from(ground.settings(), None);
+    seen.refreshed().await;
+    let mut people: Vec<String> = Vec::new();
+    for step in 0..length() {
+        let at = (!people.is_empty()).then(|| dice.roll(people.len()));
+        match (dice.roll(10), at) {
+            (0..=3, _) | (_, None) => people.push(ground.add(&format!("hasard{step}")).dn),
+            (4, Some(at)) => people[at] = ground.rename(&people[at], &format!("autre{step}")),
+            (5, Some(at)) => {
+                ground.server.admin().delete(&people.swap_remove(at)).unwrap();
+            }
+            (roll, Some(at)) => ground.set_state(&people[at], ["A", "I", "S", "I"][roll - 6]),
+        }
+        if step % 50 == 20 {
+            ground.server.kill9();
+            ground.server.restart().unwrap();
+        }
+        seen.listen(Duration::from_millis(5)).await;
+    }
+    let expected = provisional(&ground);
+    let names = |seen: &Seen| seen.names().into_iter().collect::<BTreeSet<_>>();
+    seen.until("as the directory says", |seen| names(seen) == expected).await;
+    // And it stays so, over a comparison.
+    seen.listen(COMPARE * 2).await;
+    assert_eq!(names(&seen), expected);
+    seen.end().await;
+}
+
+macro_rules! each {
+    ($($name:ident: $ground:expr;)*) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            what_is_believed_is_so($ground, 0x2026_1122_0415_1623).await;
+        }
+    )* };
+}
+
+each! {
+    openldap_by_synchronisation: Ground::slapd(Way::Sync);
+    openldap_by_asking: Ground::slapd(Way::Poll);
+    ds389_by_synchronisation: Ground::ds389(Way::Sync);
+    ds389_by_persistent_search: Ground::ds389(Way::PersistentSearch);
+    ds389_by_asking: Ground::ds389(Way::Poll);
+}
