@@ -143,7 +143,8 @@ fn numbered(index: usize) -> Person {
     }
 }
 
-fn dn(login: &str) -> String {
+/// Where OpenLDAP and 389 Directory Server have the person with this login.
+pub(crate) fn dn(login: &str) -> String {
     format!("uid={login},ou=people,{SUFFIX}")
 }
 

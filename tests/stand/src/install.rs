@@ -117,6 +117,28 @@ pub const LEMON: &[Package] = &[
     Package { name: "curl", purpose: "the portal's plugin asks a parvis-sso by it" },
 ];
 
+/// 389 Directory Server.
+pub const DS389: &[Package] = &[
+    Package { name: "389-ds-base", purpose: "a private 389 Directory Server" },
+    Package { name: "python3-lib389", purpose: "to make it" },
+    Package { name: "libnss3-tools", purpose: "its certificates" },
+    LDAP_UTILS,
+    OPENSSL,
+];
+/// Samba as a domain controller.
+pub const SAMBA_AD: &[Package] = &[
+    Package { name: "samba", purpose: "a private Active Directory" },
+    Package { name: "samba-ad-dc", purpose: "its domain controller" },
+    Package { name: "samba-ad-provision", purpose: "to make its domain" },
+    Package { name: "samba-dsdb-modules", purpose: "its database" },
+    Package { name: "samba-vfs-modules", purpose: "its domain needs it" },
+    Package { name: "winbind", purpose: "its domain needs it" },
+    Package { name: "python3-samba", purpose: "to make its domain" },
+    Package { name: "ldb-tools", purpose: "to look into its database" },
+    LDAP_UTILS,
+    OPENSSL,
+];
+
 /// What the demo and most suites need.
 pub const DIRECTORY: &[Package] = &[SLAPD, LDAP_UTILS, OPENSSL];
 /// What all suites need.

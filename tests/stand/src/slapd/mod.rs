@@ -6,19 +6,21 @@
 mod config;
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::Signal;
 
-use crate::campus::{Person, entry, small};
+use crate::campus::{Person, dn, entry, small};
 use crate::certs::Authority;
-use crate::ldif::{Entry, parse};
+use crate::directory::DirectoryServer;
+use crate::ldap::{Client, answers, password_file};
+use crate::ldif::Entry;
 use crate::place::{Place, Port};
 use crate::run::{self, Running, Usage, lock, program};
 
@@ -103,6 +105,7 @@ impl Default for SlapdOptions {
 pub struct Slapd {
     // Dropped in this order: first the process, then its directory, then its ports.
     running: Option<Running>,
+    admin: Client,
     place: Place,
     ldap: Port,
     ldaps: Port,
@@ -113,8 +116,10 @@ impl Slapd {
     /// Makes the directory, loads the campus, starts slapd, and returns once it answers.
     pub fn start(options: SlapdOptions) -> Result<Self> {
         let place = Place::new("slapd")?;
+        let admin = Client::new(place.path(), &ldapi(&place), ADMIN_DN, ADMIN_PASSWORD, None)?;
         let mut slapd = Self {
             running: None,
+            admin,
             ldap: Port::free()?,
             ldaps: Port::free()?,
             log_level: options.log_level,
@@ -127,9 +132,6 @@ impl Slapd {
         }
         std::fs::write(dir.join("stand.schema"), SCHEMA)?;
         std::fs::write(dir.join("slapd.conf"), config::text(&options, dir))?;
-        for (name, password) in [("admin", ADMIN_PASSWORD), ("config", CONFIG_PASSWORD)] {
-            std::fs::write(dir.join(format!("{name}.password")), password)?;
-        }
         slapd.load(&options)?;
         drop(options);
         slapd.launch()?;
@@ -148,7 +150,7 @@ impl Slapd {
 
     /// `ldapi://` and the socket's path, percent-encoded.
     pub fn ldapi_url(&self) -> String {
-        format!("ldapi://{}", self.socket().to_string_lossy().replace('/', "%2F"))
+        ldapi(&self.place)
     }
 
     /// The port of `ldap://`: what a fault proxy is put before.
@@ -250,10 +252,10 @@ impl Slapd {
         command.args(["-d", &self.log_level.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let running = run::start("slapd", command)?;
-        let port = self.ldap.number();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.ldap.number()));
         let ready = run::until(Duration::from_secs(60), || match running.status() {
             Some(status) => Err(anyhow!("slapd ended ({status})")),
-            None => Ok(answers(port).then_some(())),
+            None => Ok(answers(address).then_some(())),
         });
         let ready = ready.and_then(|ready| ready.ok_or_else(|| anyhow!("slapd does not answer after 60 s")));
         ready.with_context(|| hint(self.place.path()))?;
@@ -266,11 +268,11 @@ impl Slapd {
     }
 }
 
-/// Looking and changing, as the administrator.
+/// Looking and changing, as the administrator: [`Client`]'s, in short.
 impl Slapd {
     /// Adds the entries of an LDIF text.
     pub fn add(&self, ldif: &str) -> Result<()> {
-        self.tool("ldapadd", Who::Admin, &[], ldif).map(drop)
+        self.admin.add(ldif)
     }
 
     /// Adds one person, with their password hashed.
@@ -280,88 +282,108 @@ impl Slapd {
 
     /// Carries out the change records of an LDIF text (`dn:`, `changetype: modify`, …).
     pub fn modify(&self, ldif: &str) -> Result<()> {
-        self.tool("ldapmodify", Who::Admin, &[], ldif).map(drop)
+        self.admin.modify(ldif)
     }
 
     /// Changes `cn=config`, while it runs.
     pub fn configure(&self, ldif: &str) -> Result<()> {
-        self.tool("ldapmodify", Who::Config, &[], ldif).map(drop)
+        self.admin.as_user(CONFIG_DN, CONFIG_PASSWORD)?.modify(ldif)
     }
 
     /// Replaces every value of one attribute; none removes it.
     pub fn replace(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<()> {
-        let mut ldif = String::new();
-        crate::ldif::push(&mut ldif, "dn", dn);
-        ldif.push_str(&format!("changetype: modify\nreplace: {attribute}\n"));
-        for value in values {
-            crate::ldif::push(&mut ldif, attribute, value);
-        }
-        self.modify(&ldif)
+        self.admin.replace(dn, attribute, values)
     }
 
     /// Removes one entry.
     pub fn delete(&self, dn: &str) -> Result<()> {
-        self.tool("ldapdelete", Who::Admin, &[dn], "").map(drop)
+        self.admin.delete(dn)
     }
 
     /// The entries under `base` that match, with the attributes asked for (none: all but the operational ones).
     pub fn search(&self, base: &str, filter: &str, attributes: &[&str]) -> Result<Vec<Entry>> {
-        let fixed = ["-LLL", "-o", "ldif-wrap=no", "-b", base, filter];
-        let text = self.tool("ldapsearch", Who::Admin, &[&fixed[..], attributes].concat(), "")?;
-        Ok(parse(&text))
+        self.admin.search(base, filter, attributes)
     }
 
     /// One entry with all its attributes, the operational ones too; `None` where there is none.
     pub fn entry(&self, dn: &str) -> Result<Option<Entry>> {
-        let args = ["-LLL", "-o", "ldif-wrap=no", "-s", "base", "-b", dn, "(objectClass=*)", "*", "+"];
-        let out = self.call("ldapsearch", Who::Admin, &args, "")?;
-        match out.status.code() {
-            Some(0) => Ok(parse(&String::from_utf8_lossy(&out.stdout)).into_iter().next()),
-            Some(32) => Ok(None),
-            _ => bail!("failed to read {dn}: {}", String::from_utf8_lossy(&out.stderr).trim()),
-        }
+        self.admin.entry(dn)
     }
 
     /// Whether this name and password sign in. An error if the directory does not say.
     pub fn bind_works(&self, dn: &str, password: &str) -> Result<bool> {
-        let out = self.call("ldapwhoami", Who::Is(dn, password), &[], "")?;
-        match out.status.code() {
-            Some(0) => Ok(true),
-            Some(49) => Ok(false),
-            _ => bail!("failed to bind as {dn}: {}", String::from_utf8_lossy(&out.stderr).trim()),
-        }
-    }
-
-    fn tool(&self, name: &str, who: Who<'_>, args: &[&str], input: &str) -> Result<String> {
-        let out = self.call(name, who, args, input)?;
-        if !out.status.success() {
-            bail!("{name} failed ({}): {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
-    }
-
-    /// ldap-utils over ldapi; the password by a file, never on the command line.
-    fn call(&self, name: &str, who: Who<'_>, args: &[&str], input: &str) -> Result<std::process::Output> {
-        let mut given = None;
-        let (dn, file) = match who {
-            Who::Admin => (ADMIN_DN, self.place.join("admin.password")),
-            Who::Config => (CONFIG_DN, self.place.join("config.password")),
-            Who::Is(dn, password) => {
-                let file = given.insert(password_file(self.place.path(), password)?);
-                (dn, file.path().to_owned())
-            }
-        };
-        let url = self.ldapi_url();
-        let fixed = ["-x", "-H", &url, "-D", dn, "-y", utf8(&file)?];
-        run::output(&program(name)?, &[&fixed[..], args].concat(), input.as_bytes())
+        self.admin.bind_works(dn, password)
     }
 }
 
-#[derive(Clone, Copy)]
-enum Who<'a> {
-    Admin,
-    Config,
-    Is(&'a str, &'a str),
+impl DirectoryServer for Slapd {
+    fn name(&self) -> &'static str {
+        "OpenLDAP"
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn ldaps_url(&self) -> String {
+        self.ldaps_url()
+    }
+
+    fn ldaps_address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ldaps.number()))
+    }
+
+    fn ca_file(&self) -> PathBuf {
+        self.ca_file()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.log_file()
+    }
+
+    fn base(&self) -> &str {
+        PEOPLE
+    }
+
+    fn service(&self) -> (&str, &str) {
+        (SERVICE_DN, SERVICE_PASSWORD)
+    }
+
+    fn admin(&self) -> &Client {
+        &self.admin
+    }
+
+    fn here(&self, person: &Person) -> Person {
+        Person { dn: dn(&person.login), ..person.clone() }
+    }
+
+    fn add_person(&self, person: &Person) -> Result<()> {
+        self.add_person(person)
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        self.stop()
+    }
+
+    fn kill9(&mut self) {
+        self.kill9();
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.restart()
+    }
+
+    fn pause(&self) -> Result<()> {
+        self.pause()
+    }
+
+    fn resume(&self) -> Result<()> {
+        self.resume()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.database()
+    }
 }
 
 const SCHEMA: &str = include_str!("../../schema/parvis-stand.schema");
@@ -370,21 +392,8 @@ fn utf8(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-fn password_file(dir: &Path, password: &str) -> Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(password.as_bytes())?;
-    Ok(file)
-}
-
-/// An anonymous bind (RFC 4511, section 4.2), by hand: whether slapd answers and not only its kernel.
-fn answers(port: u16) -> bool {
-    let ask = || -> std::io::Result<usize> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        stream.write_all(b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00")?;
-        stream.read(&mut [0; 14])
-    };
-    ask().is_ok_and(|read| read > 0)
+fn ldapi(place: &Place) -> String {
+    format!("ldapi://{}", place.join("ldapi").to_string_lossy().replace('/', "%2F"))
 }
 
 fn hint(dir: &Path) -> String {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use parvis_stand::binaries::{PROGRAMS, Profile, binaries, cargo, host, workspace};
-use parvis_stand::install::{self, EVERYTHING, LEMON, cargo_tool, need};
+use parvis_stand::install::{self, DS389, EVERYTHING, LEMON, SAMBA_AD, cargo_tool, need};
 use parvis_stand::run::program;
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ fn cargo_with(args: &[&str]) -> Command {
 
 fn packages(log: &Path) -> Result<String> {
     let mut said = Vec::new();
-    let result = need(&[EVERYTHING, LEMON].concat(), &mut |line| {
+    let result = need(&[EVERYTHING, LEMON, DS389, SAMBA_AD].concat(), &mut |line| {
         install::say(&format!("       {line}"));
         said.push(line.to_owned());
     });

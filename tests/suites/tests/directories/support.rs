@@ -1,0 +1,11 @@
+//! The directories, each with the dozen people in it.
+
+use parvis_stand::{DirectoryServer, Ds389, Ds389Options, Slapd, SlapdOptions};
+
+pub fn slapd() -> Box<dyn DirectoryServer> {
+    Box::new(Slapd::start(SlapdOptions::default()).unwrap())
+}
+
+pub fn ds389() -> Box<dyn DirectoryServer> {
+    Box::new(Ds389::start(&Ds389Options::default()).unwrap())
+}
