@@ -83,6 +83,11 @@ pub(super) struct Learnt {
 }
 
 impl Learnt {
+    /// Can this attribute be written at all? 389 DS computes pwdReset, and clears it with the password.
+    pub(super) fn writes(&self, name: &str) -> bool {
+        !(self.dialect == Dialect::Ds389 && name.eq_ignore_ascii_case("pwdReset"))
+    }
+
     /// Can the server find a value of this attribute, so that a deletion of it is a comparison?
     pub(super) fn compares(&self, name: &str) -> bool {
         // Written as a command, and read as something else.

@@ -41,7 +41,8 @@ pub(super) fn modifications(
         };
         Mod::Replace(name.as_bytes().to_vec(), HashSet::from([value]))
     });
-    let changes = plan.lowered(|name| learnt.compares(name)).into_iter().map(|change| {
+    let lowered = plan.lowered(|name| learnt.compares(name)).into_iter();
+    let changes = lowered.filter(|change| learnt.writes(&change.attribute)).map(|change| {
         let name = change.attribute.as_bytes().to_vec();
         match &change.act {
             Act::Delete(values) => Mod::Delete(name, set(values)),
