@@ -1,5 +1,6 @@
 //! A certificate authority of the stand's own, by the `openssl` command. It must not be trusted for anything else.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -41,10 +42,18 @@ impl Authority {
     ///
     /// The machine's own name is there because libldap with GnuTLS puts it in the place of `localhost` when it checks.
     pub fn issue(&self, stem: &str, names: &[&str]) -> Result<Certificate> {
+        self.issue_for(stem, names, &[])
+    }
+
+    /// The same with more addresses.
+    pub fn issue_for(&self, stem: &str, names: &[&str], addresses: &[IpAddr]) -> Result<Certificate> {
         let host = nix::unistd::gethostname().context("failed to read this machine's name")?;
         let mut san = format!("subjectAltName=DNS:localhost,IP:127.0.0.1,DNS:{}", host.to_string_lossy());
         for name in names {
             san.push_str(&format!(",DNS:{name}"));
+        }
+        for address in addresses {
+            san.push_str(&format!(",IP:{address}"));
         }
         self.sign(stem, &format!("{san}\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n"))
     }
