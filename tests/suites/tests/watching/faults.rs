@@ -77,4 +77,6 @@ each! {
     ds389_by_synchronisation: Ground::ds389(Way::Sync);
     ds389_by_persistent_search: Ground::ds389(Way::PersistentSearch);
     ds389_by_asking: Ground::ds389(Way::Poll);
+    active_directory_by_dirsync: Ground::samba(Way::Dirsync);
+    active_directory_by_asking: Ground::samba(Way::Poll);
 }

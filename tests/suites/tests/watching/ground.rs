@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parvis_stand::{DirectoryServer, Ds389, Ds389Options, Person, Slapd, SlapdOptions, small};
-use parvisd::directory::{
-    Bind, Outside, Settings, Timeouts, Watching, Way,
+use parvis_stand::{
+    DirectoryServer, Ds389, Ds389Options, Person, SambaAd, SambaAdOptions, Slapd, SlapdOptions, small,
 };
+use parvisd::directory::{Bind, Mapping, Outside, Settings, Timeouts, Watching, Way, WriteRule};
 
 /// Between two questions, and between two comparisons, in these tests.
 pub const POLL: Duration = Duration::from_millis(300);
@@ -31,7 +31,48 @@ impl Ground {
         Ground { server: Box::new(Ds389::start(&options).unwrap()), way }
     }
 
+    pub fn samba(way: Way) -> Ground {
+        Ground { server: Box::new(SambaAd::start(&SambaAdOptions::default()).unwrap()), way }
+    }
+
+    pub fn active_directory(&self) -> bool {
+        self.server.name() == "Samba AD"
+    }
+
+    /// The mapping that is shipped for this directory.
+    pub fn mapping(&self) -> Mapping {
+        let rules = match self.active_directory() {
+            true => shipped("active-directory").directory.writes.unwrap(),
+            false => Mapping::supann(),
+        };
+        Mapping::compile(&rules).unwrap()
+    }
+
+    /// Where that mapping keeps the recovery address, the forwarding address and the wish to be hidden.
+    pub fn attributes(&self) -> [&'static str; 3] {
+        match self.active_directory() {
+            true => ["otherMailbox", "msDS-cloudExtensionAttribute1", "msDS-cloudExtensionAttribute2"],
+            false => ["supannMailPerso", "mailForwardingAddress", "supannListeRouge"],
+        }
+    }
+
     pub fn settings(&self) -> Settings {
+        if self.active_directory() {
+            let given = shipped("active-directory").directory;
+            return Settings {
+                login_filter: given.login_filter,
+                login_attribute: given.login_attribute,
+                provisional: given.provisional,
+                active: given.active,
+                locked: given.locked,
+                attributes: ["cn", "mail", "otherMailbox"].map(str::to_owned).to_vec(),
+                ..self.supann()
+            };
+        }
+        self.supann()
+    }
+
+    fn supann(&self) -> Settings {
         let (dn, password) = self.server.service();
         Settings {
             uris: vec![self.server.ldaps_url()],
@@ -41,9 +82,16 @@ impl Ground {
             provisional: "(supannRessourceEtat={COMPTE}I:*)".to_owned(),
             active: "(supannRessourceEtat={COMPTE}A:*)".to_owned(),
             locked: "(supannRessourceEtat={COMPTE}S:*)".to_owned(),
-            attributes: ["cn", "displayName", "mail", "supannMailPerso", "supannRessourceEtatDate", "pwdReset"]
-                .map(str::to_owned)
-                .to_vec(),
+            attributes: [
+                "cn",
+                "displayName",
+                "mail",
+                "supannMailPerso",
+                "supannRessourceEtatDate",
+                "pwdReset",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 operation: Duration::from_secs(3),
@@ -78,8 +126,21 @@ impl Ground {
 
     /// What the person is from now on: `I`, `A` or `S`.
     pub fn set_state(&self, dn: &str, state: &str) {
-        let value = format!("{{COMPTE}}{state}:Test");
-        self.server.admin().replace(dn, "supannRessourceEtat", &[&value]).unwrap();
+        let (attribute, value) = self.state(state);
+        self.server.admin().replace(dn, attribute, &[&value]).unwrap();
+    }
+
+    /// The state's attribute and value.
+    pub fn state(&self, state: &str) -> (&'static str, String) {
+        if self.active_directory() {
+            let word = match state {
+                "I" => "provisional",
+                "A" => "active",
+                _ => "locked",
+            };
+            return ("employeeType", word.to_owned());
+        }
+        ("supannRessourceEtat", format!("{{COMPTE}}{state}:Test"))
     }
 
     pub fn rename(&self, dn: &str, login: &str) -> String {
@@ -91,8 +152,31 @@ impl Ground {
 
     /// Whether the way tells of deletions at once, or only when it compares.
     pub fn tells_deletions(&self) -> bool {
-        self.way != Way::Poll
+        matches!(self.way, Way::Sync | Way::PersistentSearch | Way::Dirsync)
     }
+}
+
+/// A file of `conf/directory`, as far as is needed here.
+#[derive(serde::Deserialize)]
+struct Shipped {
+    directory: Keys,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Keys {
+    login_filter: String,
+    login_attribute: String,
+    provisional: String,
+    active: String,
+    locked: String,
+    writes: Option<Vec<WriteRule>>,
+}
+
+fn shipped(name: &str) -> Shipped {
+    let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf/directory");
+    let text = std::fs::read_to_string(home.join(format!("{name}.toml"))).unwrap();
+    toml::from_str(&text).unwrap()
 }
 
 /// Our clock, and numbers that do not repeat.

@@ -27,11 +27,8 @@ fn length() -> usize {
 }
 
 fn provisional(ground: &Ground) -> BTreeSet<String> {
-    let found = ground
-        .server
-        .admin()
-        .search(ground.server.base(), "(supannRessourceEtat={COMPTE}I:*)", &["1.1"])
-        .unwrap();
+    let filter = ground.settings().provisional;
+    let found = ground.server.admin().search(ground.server.base(), &filter, &["1.1"]).unwrap();
     found.iter().map(|entry| entry.dn.to_lowercase()).collect()
 }
 
@@ -80,4 +77,6 @@ each! {
     ds389_by_synchronisation: Ground::ds389(Way::Sync);
     ds389_by_persistent_search: Ground::ds389(Way::PersistentSearch);
     ds389_by_asking: Ground::ds389(Way::Poll);
+    active_directory_by_dirsync: Ground::samba(Way::Dirsync);
+    active_directory_by_asking: Ground::samba(Way::Poll);
 }

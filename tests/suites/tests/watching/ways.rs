@@ -137,6 +137,8 @@ each! {
     ds389_by_synchronisation: Ground::ds389(Way::Sync);
     ds389_by_persistent_search: Ground::ds389(Way::PersistentSearch);
     ds389_by_asking: Ground::ds389(Way::Poll);
+    active_directory_by_dirsync: Ground::samba(Way::Dirsync);
+    active_directory_by_asking: Ground::samba(Way::Poll);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,4 +146,5 @@ async fn each_server_s_best_way_is_chosen() {
     the_best_way_is_chosen(Ground::slapd(Way::Sync)).await;
     the_best_way_is_chosen(Ground::ds389(Way::Sync)).await;
     the_best_way_is_chosen(Ground::ds389(Way::PersistentSearch)).await;
+    the_best_way_is_chosen(Ground::samba(Way::Dirsync)).await;
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parvis_stand::{Person, State, small};
 use parvisd::directory::{
-    ApplyError, BindOutcome, Charter, Chosen, Dialect, Directory, Entry, Found, Mapping, PasswordFault, Plan, Settings,
-    Standing, Way,
+    ApplyError, BindOutcome, Charter, Chosen, Dialect, Directory, Entry, Found, Mapping, PasswordFault, Plan,
+    Settings, Standing, Way,
 };
 
 use crate::ground::{Ground, outside};
@@ -41,7 +41,7 @@ struct Desk {
 
 impl Desk {
     async fn at(ground: Ground) -> Desk {
-        let mapping = Mapping::compile(&Mapping::supann()).unwrap();
+        let mapping = ground.mapping();
         let settings = ground.settings();
         let attributes = [settings.attributes.clone(), mapping.reads().map(str::to_owned).collect()].concat();
         let settings = Settings { attributes, ..settings };
@@ -91,7 +91,10 @@ async fn an_activation_is_one_write(ground: Ground) {
 
     let refused = |fault| Err(ApplyError::Password(fault));
     assert_eq!(desk.apply(&plan, "court1").await, refused(PasswordFault::TooShort));
-    assert_eq!(desk.apply(&plan, &letter).await, refused(PasswordFault::Reused));
+    if !desk.ground.active_directory() {
+        // A reset by somebody else is checked against the history only with a control that Samba has not.
+        assert_eq!(desk.apply(&plan, &letter).await, refused(PasswordFault::Reused));
+    }
     assert_eq!(desk.plan(&person).await.changes, plan.changes, "a refusal changes nothing");
     assert_eq!(desk.bind(&person, &letter).await, BindOutcome::Accepted { must_change });
 
@@ -102,7 +105,10 @@ async fn an_activation_is_one_write(ground: Ground) {
     assert!(after.stamp >= before.stamp && after.uuid == before.uuid);
     assert_eq!(desk.directory.standing(&after), Standing::Active);
     assert_eq!(desk.bind(&person, NEW).await, BindOutcome::Accepted { must_change: false });
-    assert_eq!(desk.bind(&person, &letter).await, BindOutcome::Refused);
+    if !desk.ground.active_directory() {
+        // For an hour, it lets the password of before in as well (OldPasswordAllowedPeriod).
+        assert_eq!(desk.bind(&person, &letter).await, BindOutcome::Refused);
+    }
     let again = desk.mapping.plan(&after, &chosen(&person)).unwrap().lowered(|_| true);
     assert!(again.is_empty(), "what is written already is not written again: {again:?}");
     // The same write once more finds the state gone that it was to replace.
@@ -114,17 +120,16 @@ async fn an_activation_is_one_write(ground: Ground) {
 async fn somebody_else_s_change_in_between_is_noticed(ground: Ground) {
     let desk = Desk::at(ground).await;
     let admin = desk.ground.server.admin();
-    for (at, (attribute, value)) in [
-        ("supannRessourceEtat", "{COMPTE}S:SupannVerrouAdministratif"),
-        ("supannMailPerso", "quelquun@autre.example"),
-        ("mailForwardingAddress", "quelquun@autre.example"),
-    ]
-    .into_iter()
-    .enumerate()
+    let [recovery, forward, _] = desk.ground.attributes();
+    let (state, locked) = desk.ground.state("S");
+    for (at, (attribute, value)) in
+        [(state, locked.as_str()), (recovery, "quelquun@autre.example"), (forward, "quelquun@autre.example")]
+            .into_iter()
+            .enumerate()
     {
         let person = desk.person(at);
-        admin.replace(&person.dn, "supannMailPerso", &["avant@autre.example"]).unwrap();
-        admin.replace(&person.dn, "mailForwardingAddress", &["avant@autre.example"]).unwrap();
+        admin.replace(&person.dn, recovery, &["avant@autre.example"]).unwrap();
+        admin.replace(&person.dn, forward, &["avant@autre.example"]).unwrap();
         let plan = desk.plan(&person).await;
         admin.replace(&person.dn, attribute, &[value]).unwrap();
         let held = desk.read(&person).await;
@@ -152,13 +157,16 @@ async fn a_reader_sees_all_or_nothing(ground: Ground) {
         let wanted = plan.clone();
         let (reader, watched) = (desk.directory.clone(), over.clone());
         let uuid = plan.uuid;
+        let [_, forward, hidden] = desk.ground.attributes();
+        let (state, active) = desk.ground.state("A");
+        let active = active.trim_end_matches("Test").to_owned();
         let reading = tokio::spawn(async move {
             let (mut before, mut after) = (0, 0);
             while !watched.load(Ordering::Relaxed) || after == 0 {
                 let entry = reader.read(uuid).await.unwrap().unwrap();
-                let state = entry.values("supannRessourceEtat").any(|value| value.starts_with("{COMPTE}A"));
-                let address = entry.first("mailForwardingAddress").is_some_and(|v| v.ends_with("@dehors.example"));
-                let hidden = entry.first("supannListeRouge") == Some("TRUE");
+                let state = entry.values(state).any(|value| value.starts_with(&active));
+                let address = entry.first(forward).is_some_and(|value| value.contains("@dehors.example"));
+                let hidden = matches!(entry.first(hidden), Some("TRUE" | "hidden"));
                 assert!(state == address && state == hidden, "{entry:?}");
                 if state { after += 1 } else { before += 1 }
             }
@@ -199,4 +207,5 @@ macro_rules! each {
 each! {
     openldap: Ground::slapd(Way::Sync);
     ds389: Ground::ds389(Way::Sync);
+    active_directory: Ground::samba(Way::Dirsync);
 }
