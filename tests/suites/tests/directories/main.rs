@@ -2,6 +2,10 @@
 //! what each of them answers, as the page on directories says it.
 
 #[cfg(test)]
+mod asking;
+#[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod support;
