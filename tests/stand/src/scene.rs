@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::binaries::{Profile, workspace};
 use crate::daemon::{Daemon, DaemonOptions, Layout};
+use crate::directory::DirectoryServer;
 use crate::inbox::{Inbox, InboxOptions};
 use crate::message::Message;
-use crate::slapd::{PEOPLE, SERVICE_DN, SERVICE_PASSWORD, Slapd, SlapdOptions};
+use crate::slapd::{SERVICE_PASSWORD, Slapd, SlapdOptions};
 
 /// Where the pages would be.
 pub const BASE_URL: &str = "https://activation.univ.example";
@@ -75,7 +76,7 @@ impl Scene {
 
     /// A person's mail with a link, come already or to come.
     pub fn mail(&self, address: &str, after: u64) -> Result<std::sync::Arc<Message>> {
-        self.inbox.wait_for(address, |mail| mail.number > after, Duration::from_secs(20))
+        come(&self.inbox, address, after)
     }
 
     /// A walk of this person, who has proven the provisional password to the login page.
@@ -98,13 +99,19 @@ pub fn daemon_options(options: &SceneOptions, config: String) -> DaemonOptions {
     }
 }
 
-/// The scene's configuration.
-pub fn config(options: &SceneOptions, layout: &Layout, slapd: &Slapd, inbox: &Inbox) -> String {
+/// The scene's configuration, for any of the stand's directories.
+pub fn config(
+    options: &SceneOptions,
+    layout: &Layout,
+    directory: &dyn DirectoryServer,
+    inbox: &Inbox,
+) -> String {
     // The stand's one user plays both the SSO and the pages, which no principal may: as a user, and as a group.
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let charters = workspace().join("conf/charters");
     let quoted = |path: &Path| format!("{:?}", path.display().to_string());
-    let uri = options.ldap_uri.clone().unwrap_or_else(|| slapd.ldaps_url());
+    let uri = options.ldap_uri.clone().unwrap_or_else(|| directory.ldaps_url());
+    let (bind_dn, base) = (directory.service().0, directory.base());
     let store = options.store.clone().unwrap_or_else(|| layout.state().join("store"));
     format!(
         r#"
@@ -124,8 +131,8 @@ authenticate = true
 [directory]
 uris = ["{uri}"]
 ca-file = {ca}
-bind-dn = "{SERVICE_DN}"
-base = "{PEOPLE}"
+bind-dn = "{bind_dn}"
+base = "{base}"
 
 [mail]
 host = "127.0.0.1"
@@ -140,7 +147,7 @@ path = {store}
 "#,
         hook = quoted(&layout.hook_socket()),
         admin = quoted(&layout.admin_socket()),
-        ca = quoted(&slapd.ca_file()),
+        ca = quoted(&directory.ca_file()),
         port = options.smtp_port.unwrap_or_else(|| inbox.port()),
         fr = quoted(&charters.join("charter.fr.md")),
         en = quoted(&charters.join("charter.en.md")),
@@ -151,7 +158,8 @@ path = {store}
 /// One browser of one person, at the steps.
 #[derive(Debug)]
 pub struct Walk<'s> {
-    scene: &'s Scene,
+    daemon: &'s Daemon,
+    inbox: &'s Inbox,
     /// The token that the browser holds.
     pub session: String,
     /// The last answer.
@@ -161,8 +169,13 @@ pub struct Walk<'s> {
 impl<'s> Walk<'s> {
     /// `open`: the login page draws the steps itself.
     pub fn open(scene: &'s Scene, login: &str) -> Result<Self> {
-        let (code, last) = scene.daemon.hook("open", &json!({ "login": login, "locale": "fr" }))?;
-        Self::begun(scene, code, last)
+        Self::beside(&scene.daemon, &scene.inbox, login)
+    }
+
+    /// The same with a daemon of one's own.
+    pub fn beside(daemon: &'s Daemon, inbox: &'s Inbox, login: &str) -> Result<Self> {
+        let (code, last) = daemon.hook("open", &json!({ "login": login, "locale": "fr" }))?;
+        Self::begun((daemon, inbox), code, last)
     }
 
     /// `check`, then `enter` with the ticket in its url: the login page redirects.
@@ -181,7 +194,7 @@ impl<'s> Walk<'s> {
     /// `enter` with a ticket that somebody was sent on with.
     pub fn with_ticket(scene: &'s Scene, ticket: &str, locale: &str) -> Result<Self> {
         let (code, last) = scene.daemon.hook("enter", &json!({ "ticket": ticket, "locale": locale }))?;
-        Self::begun(scene, code, last)
+        Self::begun((&scene.daemon, &scene.inbox), code, last)
     }
 
     /// `authenticate`: the daemon proves the letter's password itself.
@@ -190,18 +203,18 @@ impl<'s> Walk<'s> {
         let (code, last) = scene.daemon.hook("authenticate", &request)?;
         match at(&last, "/refusal/message").as_str() {
             Some(message) => bail!("{message}"),
-            None => Self::begun(scene, code, last),
+            None => Self::begun((&scene.daemon, &scene.inbox), code, last),
         }
     }
 
     /// A browser that has got this far by other means.
     pub fn resumed(scene: &'s Scene, session: String, last: Value) -> Self {
-        Self { scene, session, last }
+        Self { daemon: &scene.daemon, inbox: &scene.inbox, session, last }
     }
 
-    fn begun(scene: &'s Scene, code: i32, last: Value) -> Result<Self> {
+    fn begun((daemon, inbox): (&'s Daemon, &'s Inbox), code: i32, last: Value) -> Result<Self> {
         match at(&last, "/session").as_str().map(str::to_owned) {
-            Some(session) if code == 0 => Ok(Self { scene, session, last }),
+            Some(session) if code == 0 => Ok(Self { daemon, inbox, session, last }),
             _ => bail!("no session (exit {code}): {last}"),
         }
     }
@@ -216,7 +229,7 @@ impl<'s> Walk<'s> {
         {
             fields.entry("locale").or_insert_with(|| json!(locale));
         }
-        let (code, answer) = self.scene.daemon.hook(call, &request)?;
+        let (code, answer) = self.daemon.hook(call, &request)?;
         if let Some(session) = at(&answer, "/session").as_str() {
             session.clone_into(&mut self.session);
         }
@@ -237,7 +250,7 @@ impl<'s> Walk<'s> {
 
     /// Steps 3 and 4: gives the address, waits for the mail, presses the button of its link.
     pub fn prove(&mut self, address: &str) -> Result<()> {
-        let before = self.scene.inbox.last_number();
+        let before = self.inbox.last_number();
         self.step("recovery-address", json!({ "address": address }), "recovery-link")?;
         let link = self.link(address, before)?;
         self.step("redeem", json!({ "link": link }), "charter").map(|_| ())
@@ -245,7 +258,7 @@ impl<'s> Walk<'s> {
 
     /// The token in the newest mail to an address.
     pub fn link(&self, address: &str, after: u64) -> Result<String> {
-        link(&*self.scene.mail(address, after)?)
+        link(&*come(self.inbox, address, after)?)
     }
 
     /// Step 5, as shown.
@@ -263,7 +276,7 @@ impl<'s> Walk<'s> {
 
     /// Steps 7 and 8: forwards to an address, and proves it by its own link.
     pub fn forward(&mut self, address: &str, keep_copy: bool) -> Result<()> {
-        let before = self.scene.inbox.last_number();
+        let before = self.inbox.last_number();
         let request = json!({ "forward": address, "keep_copy": keep_copy });
         self.step("mail", request, "forward-link")?;
         let link = self.link(address, before)?;
@@ -274,6 +287,10 @@ impl<'s> Walk<'s> {
     pub fn password(&mut self, password: &str) -> Result<Value> {
         self.step("password", json!({ "password": password }), "done")
     }
+}
+
+fn come(inbox: &Inbox, address: &str, after: u64) -> Result<std::sync::Arc<Message>> {
+    inbox.wait_for(address, |mail| mail.number > after, Duration::from_secs(20))
 }
 
 /// What stands at a JSON pointer (RFC 6901); null where nothing does.

@@ -174,9 +174,13 @@ struct Keys {
 }
 
 fn shipped(name: &str) -> Shipped {
+    toml::from_str(&conf(name)).unwrap()
+}
+
+/// The text of a file of `conf/directory`.
+pub fn conf(name: &str) -> String {
     let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf/directory");
-    let text = std::fs::read_to_string(home.join(format!("{name}.toml"))).unwrap();
-    toml::from_str(&text).unwrap()
+    std::fs::read_to_string(home.join(format!("{name}.toml"))).unwrap()
 }
 
 /// Our clock, and numbers that do not repeat.

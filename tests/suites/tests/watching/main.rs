@@ -11,6 +11,8 @@ mod seen;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod story;
+#[cfg(test)]
 mod ways;
 #[cfg(test)]
 mod writes;
