@@ -66,16 +66,16 @@ impl fmt::Display for Entry {
 pub fn parse(text: &str) -> Vec<Entry> {
     let unfolded = text.replace("\r\n", "\n").replace("\n ", "");
     let mut entries = Vec::new();
-    let mut entry = Entry::default();
+    let mut entry: Option<Entry> = None;
     for line in unfolded.lines().chain([""]) {
         if line.is_empty() {
-            if !entry.dn.is_empty() {
-                entries.push(std::mem::take(&mut entry));
-            }
+            entries.extend(entry.take());
         } else if let Some((name, value)) = value_of(line) {
             if name.eq_ignore_ascii_case("dn") {
-                entry.dn = String::from_utf8_lossy(&value).into_owned();
-            } else {
+                // The server's own entry has an empty name.
+                let dn = String::from_utf8_lossy(&value).into_owned();
+                entries.extend(entry.replace(Entry { dn, ..Entry::default() }));
+            } else if let Some(entry) = &mut entry {
                 entry.attributes.entry(name.to_owned()).or_default().push(value);
             }
         }
@@ -131,6 +131,12 @@ mod tests {
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].values("cn"), ["one", "two"]);
         assert_eq!(entries[1].dn, "uid=b");
+    }
+
+    #[test]
+    fn the_entry_without_a_name_is_one_too() {
+        let entries = parse("dn:\nvendorName: x\n");
+        assert_eq!((entries.len(), entries[0].get("vendorName")), (1, Some("x")));
     }
 
     #[test]

@@ -6,6 +6,10 @@ mod asking;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod follow;
+#[cfg(test)]
+mod leash;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod support;
