@@ -6,6 +6,7 @@ mod common;
 use common::person::ADDRESS;
 use common::{OFFERED, World};
 use jiff::SignedDuration;
+use parvis_enrolment::deadline::Validity;
 use parvis_enrolment::event::MailOutcome;
 use parvis_enrolment::{
     Decision, Event, Id, MailKind, Purpose, Request, Standing, Step, Wanted, reminder, wanted,
@@ -48,13 +49,13 @@ fn second_round() -> World {
 
 /// Steps 3 to 10 with that address.
 fn activate(world: &mut World, address: &str) {
-    let session = world.sign_in().unwrap();
-    world.give(session, address).unwrap();
-    world.redeem(Purpose::Recovery, None).unwrap();
-    world.accept(session, "1").unwrap();
-    world.ask(Request::Listing { session, listed: Some(false) }).unwrap();
-    world.mail(session, None).unwrap();
-    world.password(session).unwrap();
+    let session = world.sign_in().expect("the person does what is right");
+    world.give(session, address).expect("the person does what is right");
+    world.redeem(Purpose::Recovery, None).expect("the person does what is right");
+    world.accept(session, "1").expect("the person does what is right");
+    world.ask(Request::Listing { session, listed: Some(false) }).expect("the person does what is right");
+    world.mail(session, None).expect("the person does what is right");
+    world.password(session).expect("the person does what is right");
     world.applied();
 }
 
@@ -107,6 +108,14 @@ fn an_address_that_was_typed_and_not_proven_is_never_reminded() {
         world.until(&format!("2026-09-{day:02}T10:00:00"));
         assert_eq!(reminded(&mut world), 0, "day {day}");
     }
+    // Nor while its link can still be used.
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    world.policy.recovery = Validity::For(SignedDuration::from_hours(24 * 20));
+    world.written(Standing::Provisional);
+    let session = world.sign_in().unwrap();
+    world.give(session, "a.stranger@example.net").unwrap();
+    world.until("2026-09-09T10:00:00");
+    assert_eq!((reminded(&mut world), world.step()), (0, Some(Step::RecoveryLink)));
 }
 
 #[test]
@@ -127,7 +136,7 @@ fn who_was_invited_and_did_not_come_is_reminded_with_an_invitation_s_link() {
 
     // A link that still lives is carried once more.
     let mut world = World::at("2026-09-01T10:00:00", "staff");
-    world.policy.invitation = parvis_enrolment::deadline::Validity::For(SignedDuration::from_hours(24 * 10));
+    world.policy.invitation = Validity::For(SignedDuration::from_hours(24 * 10));
     world.written(Standing::Provisional);
     let invitation = world.newest(Purpose::Invitation);
     world.until("2026-09-05T10:00:00");

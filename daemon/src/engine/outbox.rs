@@ -35,7 +35,7 @@ pub enum Errand {
         locale: Option<String>,
     },
     /// To a sysadmin, about the night: nobody's enrolment knows of it.
-    Report(ReportOrder),
+    Report(Box<ReportOrder>),
 }
 
 /// A report to send.
@@ -73,7 +73,7 @@ impl From<Waiting> for Stored {
             Errand::Person { person, order, locale } => {
                 Self { person: Some(person), order: Some(order), locale, ..none }
             }
-            Errand::Report(report) => Self { report: Some(report), ..none },
+            Errand::Report(report) => Self { report: Some(*report), ..none },
         }
     }
 }
@@ -85,7 +85,7 @@ impl TryFrom<Stored> for Waiting {
         let Stored { person, order, locale, report, ordered, tries } = stored;
         let errand = match (person, order, report) {
             (Some(person), Some(order), None) => Errand::Person { person, order, locale },
-            (None, None, Some(report)) => Errand::Report(report),
+            (None, None, Some(report)) => Errand::Report(Box::new(report)),
             _ => return Err("a mail is about a person or a night"),
         };
         Ok(Self { errand, ordered, tries })
@@ -111,7 +111,7 @@ impl Waiting {
 
     /// A report that was just ordered.
     pub fn report(report: ReportOrder, now: Timestamp) -> Self {
-        Self { errand: Errand::Report(report), ordered: now, tries: 0 }
+        Self { errand: Errand::Report(Box::new(report)), ordered: now, tries: 0 }
     }
 
     /// The mail's name.

@@ -20,7 +20,7 @@ use crate::dossier::{Actor, Dossier, key};
 use crate::engine::night::{List, Night, Trouble, quoted};
 use crate::engine::outbox::{Errand, ReportOrder, Waiting};
 use crate::engine::{Ask, Engine, Failure, limits, outbox};
-use crate::service::health::{Board, State};
+use crate::service::health::{Board, Part, State};
 use crate::service::{chance, clock};
 use crate::store::{Check, Commit, Held, Outcome, StoreError, Write};
 use census::Census;
@@ -33,6 +33,8 @@ use std::time::Duration;
 
 /// How many records are looked at in one go.
 const PAGE: usize = 256;
+/// A part that has not worked for so long is reported.
+const A_WHILE: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 /// The most mails that are looked through for those of erased people; the worker drops the others.
 const MOST_MAILS: usize = 100_000;
 
@@ -156,13 +158,7 @@ impl Sweeper {
                 "the nightly report waits with all other mail: too much was refused for good"
             );
         }
-        let parts = self.board.parts().into_iter();
-        let bad = parts.filter(|(_, part)| matches!(part.state, State::Degraded | State::Down));
-        night.troubles = List::of(bad.map(|(name, part)| Trouble {
-            part: name.to_owned(),
-            since: part.since,
-            detail: quoted(&part.detail),
-        }));
+        night.troubles = List::of(lasting(self.board.parts(), now));
         night.anchor = audit::anchor(&self.engine.store.head());
         let deadline = now.checked_add(settings.policy.limits.notice).unwrap_or(Timestamp::MAX);
         let order = |to: &String| {
@@ -342,4 +338,12 @@ impl Sweeper {
         let held = self.engine.store.get(&key::own("swept")).ok().flatten()?;
         std::str::from_utf8(&held.value).ok()?.parse().ok()
     }
+}
+
+/// What has not worked for a while. What has only just begun is being tried again: the directory at a start, say.
+fn lasting(parts: Vec<(&'static str, Part)>, now: Timestamp) -> impl Iterator<Item = Trouble> {
+    let bad = parts.into_iter().filter(move |(_, part)| {
+        matches!(part.state, State::Degraded | State::Down) && now.duration_since(part.since) >= A_WHILE
+    });
+    bad.map(|(name, part)| Trouble { part: name.to_owned(), since: part.since, detail: quoted(&part.detail) })
 }

@@ -62,9 +62,8 @@ fn carry(work: &mut Work, link: &Link) -> (Id, Timestamp) {
 fn whom(work: &Work) -> Option<Whom> {
     let after = work.policy.reminder?;
     let (it, now) = (&work.next, work.now());
-    let lately = |since: Timestamp| now.duration_since(since) < after;
-    let fresh = it.links.iter().any(|link| link.live(now) && lately(link.mailed));
-    if it.reminded || fresh || lately(it.changed) {
+    // That a link was sent is a change too: whoever has a fresh one has not been waiting so long.
+    if it.reminded || now.duration_since(it.changed) < after {
         return None;
     }
     let people = it.population(work.policy)?;
