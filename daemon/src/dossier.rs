@@ -59,7 +59,7 @@ pub enum Actor {
     Directory,
     /// The mail system.
     Mail,
-    /// The nightly sweep.
+    /// The nightly sweep, or the hour of the reminders.
     Sweep,
     /// A person of the staff, by the name under which they act.
     Staff(String),
@@ -173,6 +173,7 @@ impl Dossier {
         let mut enrolment = Enrolment::unseen(before.person, before.changed);
         enrolment.round = before.round;
         enrolment.invited = before.invited;
+        enrolment.reminded = before.reminded;
         enrolment.seen = before.seen.clone();
         enrolment.profile = Profile { marker: before.profile.marker.clone(), ..Profile::default() };
         enrolment.stage = stage;

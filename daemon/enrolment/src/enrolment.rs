@@ -33,6 +33,12 @@ pub struct Enrolment {
     /// Whether this round's invitation was decided upon: nobody is invited twice.
     #[serde(default)]
     pub invited: bool,
+    /// Whether this round's reminder was ordered: nobody is reminded twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminded: bool,
+    /// The recovery address of the last activation before this round, until this round's: it is told of the new password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
     /// A write that the entry did not show when it was asked: it may still arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<LateWrite>,
@@ -243,6 +249,8 @@ impl Enrolment {
             sessions: Vec::new(),
             tickets: Vec::new(),
             invited: false,
+            reminded: false,
+            former: None,
             late: None,
             seen: None,
             changed: now,

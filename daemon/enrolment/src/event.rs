@@ -37,6 +37,8 @@ pub enum Event {
     Recovered(Recovery),
     /// Time passes: the sweep.
     Elapsed,
+    /// It is the hour at which people who stopped half-way are reminded.
+    Remind,
     /// The help desk sends the live link once more.
     AdminResend,
     /// The help desk ends the enrolment.
@@ -251,6 +253,10 @@ pub enum MailKind {
     Invitation,
     /// Step 10: your account is active; not you?
     Activated,
+    /// You stopped half-way; with an invitation's link where the address is the directory's and not proven yet.
+    Reminder,
+    /// To the recovery address of the round before: there is a new password; not you?
+    PasswordChanged,
 }
 
 /// Something that happened, for the audit. Personal details are texts that can be erased later.

@@ -14,7 +14,7 @@ pub mod policy;
 pub mod refusal;
 pub mod session;
 
-pub use decide::{Wanted, decide, look, wanted};
+pub use decide::{Wanted, decide, look, reminder, wanted};
 pub use enrolment::{Answers, Closure, Enrolment, PersonId, Stage, Step};
 pub use event::{
     Answer, Decision, Effect, Event, Fact, MailKind, MailOrder, Moment, Request, Sighting, Standing,

@@ -24,6 +24,8 @@ pub struct Policy {
     pub charter: Charter,
     /// The populations, by name.
     pub populations: Vec<Population>,
+    /// Who stops half-way is reminded after so long without a step; `None`: nobody is.
+    pub reminder: Option<SignedDuration>,
     /// The limits.
     pub limits: Limits,
 }
@@ -76,7 +78,7 @@ pub struct Limits {
     pub mails_a_link: u32,
     /// An enrolment in which nothing changes for so long is closed by the sweep.
     pub enrolment_idle: SignedDuration,
-    /// The notice of activation is not worth sending after this.
+    /// A notice (of activation, of a new password) is not worth sending after this.
     pub notice: SignedDuration,
 }
 

@@ -85,7 +85,7 @@ fn a_minimum_and_the_next_day_reach_over_midnight() {
     let mut world = World::at("2026-03-28T12:00:00", "staff");
     let invited = world.written(Standing::Provisional);
     let sunday = common::instant(&world.policy, "2026-03-29T23:59:59");
-    assert!(matches!(&invited.effects[..], [Effect::Record(_), Effect::Mail(order), Effect::Record(_)]
+    assert!(matches!(&invited.effects[..], [Effect::Record(_), Effect::Record(_), Effect::Mail(order)]
         if order.deadline == sunday && order.kind == MailKind::Invitation));
 }
 

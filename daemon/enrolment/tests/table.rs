@@ -66,6 +66,8 @@ found unchanged       address kept    link    charter listing mail    must    fo
 found gone            address kept    link    charter listing mail    must    forward passwd  nobody
 elapsed               address kept    link    charter listing mail    must    forward passwd  nobody
 elapsed long          expired expired expired expired expired expired expired expired expired expired
+remind                address kept    link    charter listing mail    must    forward passwd  nobody
+remind long           addres+ kept+   addres+ charte+ listin+ mail+   must+   forwar+ passwd+ nobody
 help desk: resend     addres+ !lnkuse link+   !order  !order  !order  !order  forwar+ !order  !nopop
 help desk: cancel     cancell cancell cancell cancell cancell cancell cancell cancell cancell cancell
 ";
@@ -118,6 +120,8 @@ found unchanged       unseen  passwd  done    withdra locked  gone    expired ca
 found gone            unseen  gone    done    withdra locked  gone    expired cancell
 elapsed               unseen  writing done    withdra locked  gone    expired cancell
 elapsed long          unseen  writing done    withdra locked  gone    expired cancell
+remind                unseen  writing done    withdra locked  gone    expired cancell
+remind long           unseen  writing done    withdra locked  gone    expired cancell
 help desk: resend     !notpro !busy   !order  !notpro !locked !gone   !sesexp !sesexp
 help desk: cancel     !notpro !busy   !order  !notpro !locked !gone   !sesexp !sesexp
 ";
@@ -178,9 +182,11 @@ fn check(table: &str) {
             let mut world = stage_at(scene);
             world.now += SignedDuration::from_mins(5);
             let event = rows(&world).remove(at).1;
-            if *name == "elapsed long" {
-                world.now += SignedDuration::from_hours(24 * 100);
-            }
+            world.now += SignedDuration::from_hours(match *name {
+                "elapsed long" => 24 * 100,
+                "remind long" => 24 * 4,
+                _ => 0,
+            });
             let before = world.enrolment.clone();
             let outcome = world.tell(event);
             assert!(outcome.is_ok() || world.enrolment == before);
@@ -276,13 +282,15 @@ fn rows(world: &World) -> Vec<(&'static str, Event)> {
         ("found gone", Event::Recovered(Recovery::Gone)),
         ("elapsed", Event::Elapsed),
         ("elapsed long", Event::Elapsed),
+        ("remind", Event::Remind),
+        ("remind long", Event::Remind),
         ("help desk: resend", Event::AdminResend),
         ("help desk: cancel", Event::AdminCancel),
     ]
 }
 
 /// Kinds of requests and events; total, so that a new one does not compile until it is in the table.
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 22] = [
     "admit",
     "open",
     "enter",
@@ -302,6 +310,7 @@ const KINDS: [&str; 21] = [
     "written",
     "recovered",
     "elapsed",
+    "remind",
     "admin-resend",
     "admin-cancel",
 ];
@@ -327,6 +336,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Written(_) => "written",
         Event::Recovered(_) => "recovered",
         Event::Elapsed => "elapsed",
+        Event::Remind => "remind",
         Event::AdminResend => "admin-resend",
         Event::AdminCancel => "admin-cancel",
     }

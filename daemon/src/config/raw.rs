@@ -23,7 +23,9 @@ pub struct Raw {
     pub charter: Charter,
     pub password: Password,
     pub limits: Limits,
+    pub reminders: Reminders,
     pub sweep: Sweep,
+    pub reports: Reports,
     pub store: Store,
     pub log: Log,
 }
@@ -263,6 +265,19 @@ pub struct Sweep {
     pub schedule: String,
     pub keep_done: String,
     pub keep_closed: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reminders {
+    pub after: String,
+    pub schedule: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reports {
+    pub to: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

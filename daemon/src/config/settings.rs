@@ -32,6 +32,10 @@ pub struct Settings {
     pub unknown: Unknown,
     pub pass: Vec<String>,
     pub sweep: SweepSettings,
+    /// When people who stopped half-way are looked for; how long ago, the policy says.
+    pub reminders: cron::Schedule,
+    /// Who gets the nightly report.
+    pub reports: Vec<String>,
     pub store: PathBuf,
     pub log: super::raw::Log,
     pub key: SecretString,

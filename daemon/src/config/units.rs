@@ -29,6 +29,14 @@ pub fn positive(text: &str) -> Result<SignedDuration, String> {
     if duration.is_zero() { Err(format!("{text:?} must be longer than nothing")) } else { Ok(duration) }
 }
 
+/// A duration that is not zero, or `never`.
+pub fn patience(text: &str) -> Result<Option<SignedDuration>, String> {
+    if text == "never" {
+        return Ok(None);
+    }
+    positive(text).map(Some).map_err(|_| format!("{text:?} is neither never nor a duration such as \"72h\""))
+}
+
 /// `"10/1h"`.
 pub fn rate(text: &str) -> Result<Rate, String> {
     let fault = || format!("{text:?} is no rate such as \"10/1h\"");
@@ -107,6 +115,11 @@ mod tests {
                 "{text}"
             );
         }
+        assert_eq!(
+            (patience("never"), patience("72h")),
+            (Ok(None), Ok(Some(SignedDuration::from_hours(72))))
+        );
+        assert!(schedule("0 10 * * Mon-Fri").is_ok());
         assert!(schedule("30 3 * * *").is_ok() && schedule("30 3 * * Mon,Tue").is_ok());
     }
 
@@ -114,6 +127,9 @@ mod tests {
     fn nonsense_is_refused() {
         for bad in ["", "5", "-5m", "soon", "99999999h"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0s", "Never", "3 days ago"] {
+            assert!(patience(bad).is_err(), "{bad}");
         }
         for bad in ["", "10", "0/1h", "10/0s", "-1/1h", "x/1h"] {
             assert!(rate(bad).is_err(), "{bad}");

@@ -129,7 +129,7 @@ pub enum Audit {
 pub enum Mail {
     /// Print a mail with believable data, in the campus's own words where it has some; exit 1 where those are broken.
     Preview {
-        /// Which: link, forward, invitation, activated.
+        /// Which: link, forward, invitation, reminder, activated, password-changed, report.
         #[arg(value_name = "NAME", value_parser = mail_name)]
         name: MailName,
         /// In which language: fr or en [default: the campus's].
@@ -144,7 +144,7 @@ pub enum Mail {
         /// To whom.
         #[arg(value_name = "ADDRESS")]
         address: String,
-        /// Which: link, forward, invitation, activated.
+        /// Which: link, forward, invitation, reminder, activated, password-changed, report.
         #[arg(long = "mail", value_name = "NAME", default_value = "link", value_parser = mail_name)]
         name: MailName,
         /// In which language: fr or en [default: the campus's].

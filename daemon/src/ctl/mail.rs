@@ -104,7 +104,8 @@ fn render(settings: &Settings, name: MailName, locale: Locale) -> Result<Rendere
     let templates = Templates::load(settings.mail.overrides.as_deref()).map_err(unwritten)?;
     let mut values = Values::sample(locale, true);
     values.campus = workers::campus(settings, locale);
-    values.link = Some(format!("{}/", settings.base_url()));
+    values.link = Some(format!("{}/", settings.base_url())).filter(|_| name.has_link());
+    values.start_url = Some(settings.sign_in_url().to_owned());
     templates.render(name, locale, &values).map_err(unwritten)
 }
 

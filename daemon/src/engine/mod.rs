@@ -10,6 +10,7 @@ pub mod fuse;
 pub mod keys;
 pub mod limits;
 mod memo;
+pub mod night;
 pub mod outbox;
 mod people;
 pub mod returned;

@@ -1,5 +1,6 @@
 //! The outbox: mails that were ordered and not yet settled, in the order in which they are due.
 
+use super::night::Night;
 use crate::dossier::key;
 use crate::store::{Store, StoreError, Write};
 use jiff::{SignedDuration, Timestamp};
@@ -11,18 +12,84 @@ const PAGE: usize = 32;
 
 /// One mail that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Waiting {
-    /// To whom it is about.
-    pub person: PersonId,
-    /// What to send.
-    pub order: MailOrder,
-    /// The language of the page on which it was ordered, for people whose own is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
+    /// What it is.
+    pub errand: Errand,
     /// When it was ordered: the message's Date.
     pub ordered: Timestamp,
     /// How often it was tried.
     pub tries: u32,
+}
+
+/// What a mail is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// To somebody who is being activated: the rules ordered it, and are told what became of it.
+    Person {
+        /// Whom it is about.
+        person: PersonId,
+        /// What to send.
+        order: MailOrder,
+        /// The language of the page on which it was ordered, for people whose own is not known.
+        locale: Option<String>,
+    },
+    /// To a sysadmin, about the night: nobody's enrolment knows of it.
+    Report(Box<ReportOrder>),
+}
+
+/// A report to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportOrder {
+    /// Names the mail; its Message-ID comes from here.
+    pub mail: Id,
+    /// To whom.
+    pub to: String,
+    /// Not worth sending after this.
+    pub deadline: Timestamp,
+    /// What it says.
+    pub night: Night,
+}
+
+/// How a mail is written down. One about a person has the form that it had when there were no others.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<PersonId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order: Option<MailOrder>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locale: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    report: Option<ReportOrder>,
+    ordered: Timestamp,
+    tries: u32,
+}
+
+impl From<Waiting> for Stored {
+    fn from(Waiting { errand, ordered, tries }: Waiting) -> Self {
+        let none = Self { person: None, order: None, locale: None, report: None, ordered, tries };
+        match errand {
+            Errand::Person { person, order, locale } => {
+                Self { person: Some(person), order: Some(order), locale, ..none }
+            }
+            Errand::Report(report) => Self { report: Some(*report), ..none },
+        }
+    }
+}
+
+impl TryFrom<Stored> for Waiting {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored { person, order, locale, report, ordered, tries } = stored;
+        let errand = match (person, order, report) {
+            (Some(person), Some(order), None) => Errand::Person { person, order, locale },
+            (None, None, Some(report)) => Errand::Report(Box::new(report)),
+            _ => return Err("a mail is about a person or a night"),
+        };
+        Ok(Self { errand, ordered, tries })
+    }
 }
 
 /// One mail with its place in the outbox.
@@ -39,7 +106,28 @@ pub struct Due {
 impl Waiting {
     /// A mail that was just ordered.
     pub fn new(person: PersonId, order: MailOrder, locale: Option<String>, now: Timestamp) -> Self {
-        Self { person, order, locale, ordered: now, tries: 0 }
+        Self { errand: Errand::Person { person, order, locale }, ordered: now, tries: 0 }
+    }
+
+    /// A report that was just ordered.
+    pub fn report(report: ReportOrder, now: Timestamp) -> Self {
+        Self { errand: Errand::Report(Box::new(report)), ordered: now, tries: 0 }
+    }
+
+    /// The mail's name.
+    pub fn mail(&self) -> Id {
+        match &self.errand {
+            Errand::Person { order, .. } => order.mail,
+            Errand::Report(report) => report.mail,
+        }
+    }
+
+    /// It is not worth sending after this.
+    pub fn deadline(&self) -> Timestamp {
+        match &self.errand {
+            Errand::Person { order, .. } => order.deadline,
+            Errand::Report(report) => report.deadline,
+        }
     }
 }
 
@@ -47,7 +135,7 @@ impl Waiting {
 pub fn put(waiting: &Waiting, due: Timestamp) -> Write {
     let value = serde_json::to_vec(waiting)
         .expect("a mail order has only texts and numbers, which JSON always takes");
-    Write::Put { key: key::mail(due, waiting.order.mail), value }
+    Write::Put { key: key::mail(due, waiting.mail()), value }
 }
 
 /// Takes a mail out.
@@ -150,8 +238,24 @@ mod tests {
         }));
         store.commit(Commit { writes, ..Commit::default() }).await.unwrap();
         let (found, next) = due(store.as_ref(), at(0), SignedDuration::from_secs(100), 4, |_| false).unwrap();
-        let found: Vec<u8> = found.iter().map(|due| due.waiting.order.mail.0[0]).collect();
+        let found: Vec<u8> = found.iter().map(|due| due.waiting.mail().0[0]).collect();
         assert_eq!((found.as_slice(), next), (expected.0, expected.1.map(at)));
+    }
+
+    #[test]
+    fn a_mail_of_the_former_form_is_read_and_a_report_comes_back_as_it_was() {
+        let former = serde_json::json!({
+            "person": Id([0; 16]), "order": { "mail": Id([3; 16]), "kind": "link", "to": "a@b.example",
+                "deadline": at(3600) }, "ordered": at(0), "tries": 0,
+        });
+        assert_eq!(serde_json::from_value::<Waiting>(former.clone()).unwrap(), waiting(3));
+        assert_eq!(serde_json::to_value(waiting(3)).unwrap(), former);
+        let night = Night { open: 12, ..Night::of(at(-9), at(0)) };
+        let order = ReportOrder { mail: Id([4; 16]), to: "a@b.example".to_owned(), deadline: at(9), night };
+        let report = Waiting::report(order, at(0));
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Waiting>(&text).unwrap(), report);
+        assert!(serde_json::from_str::<Waiting>(r#"{"ordered":"2027-01-01T00:00:00Z","tries":0}"#).is_err());
     }
 
     #[tokio::test]

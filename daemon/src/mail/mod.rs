@@ -9,6 +9,7 @@
 pub mod address;
 mod clean;
 pub mod message;
+mod night;
 mod overrides;
 pub mod report;
 mod settings;

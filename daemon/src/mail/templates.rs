@@ -79,7 +79,7 @@ impl Templates {
         let mut faults: Vec<_> = self.faults.iter().map(|(_, fault)| fault.clone()).collect();
         if let Some(own) = &self.own {
             for (name, locale) in every_mail() {
-                for values in [Values::sample(locale, true), Values::sample(locale, false)] {
+                for values in samples(name, locale) {
                     if let Err(e) = render_with(own, name, locale, &for_mail(name, &values)) {
                         faults.push(e.into_fault(&self.folder));
                     }
@@ -196,16 +196,28 @@ const SHIPPED: &[(&str, &str)] = shipped_files![
     "fr/forward.html",
     "fr/invitation.txt",
     "fr/invitation.html",
+    "fr/reminder.txt",
+    "fr/reminder.html",
     "fr/activated.txt",
     "fr/activated.html",
+    "fr/password-changed.txt",
+    "fr/password-changed.html",
+    "fr/report.txt",
+    "fr/report.html",
     "en/link.txt",
     "en/link.html",
     "en/forward.txt",
     "en/forward.html",
     "en/invitation.txt",
     "en/invitation.html",
+    "en/reminder.txt",
+    "en/reminder.html",
     "en/activated.txt",
     "en/activated.html",
+    "en/password-changed.txt",
+    "en/password-changed.html",
+    "en/report.txt",
+    "en/report.html",
 ];
 
 /// The largest file that is read, and the largest part that is rendered, in bytes.
@@ -284,10 +296,28 @@ fn in_use(fault: &TemplateFault) -> String {
     format!("{fault} (the shipped text was sent)")
 }
 
-/// The values as they may be printed; a mail that is about no link gets none.
+/// Believable values of every kind that this mail may get.
+fn samples(name: MailName, locale: Locale) -> Vec<Values> {
+    let mut samples = vec![Values::sample(locale, true), Values::sample(locale, false)];
+    if name.may_link() && !name.has_link() {
+        samples.extend(samples.clone().into_iter().map(|values| Values { link: None, ..values }));
+    }
+    samples
+}
+
+/// The values as this mail may print them: what is not its affair is not there.
 fn for_mail(name: MailName, values: &Values) -> Values {
     let values = values.cleaned();
-    Values { link: values.link.filter(|_| name.has_link()), ..values }
+    let (link, reminds) = (values.link.filter(|_| name.may_link()), name == MailName::Reminder);
+    Values {
+        person: values.person.filter(|_| name != MailName::Report),
+        deadline: values.deadline.filter(|_| link.is_some()),
+        left: values.left.filter(|_| reminds),
+        start_url: values.start_url.filter(|_| reminds),
+        report: values.report.filter(|_| name == MailName::Report),
+        link,
+        ..values
+    }
 }
 
 fn render_with(
@@ -302,17 +332,22 @@ fn render_with(
     let (subject, text) = split_subject(&text)
         .ok_or_else(|| Fault::new(&text_file, "does not begin with a line \"Subject: …\""))?;
     let html = run(env, &html_file, for_html(values, &subject, &language))?;
-    match &values.link {
-        Some(link) if name.has_link() => {
-            if !text.lines().any(|line| line == link) {
-                return Err(Fault::new(&text_file, "the link does not stand alone on a line"));
+    // Without its link, a mail about one says nothing; nor does a reminder that does not say where to go on.
+    let target = values.link.as_ref().map(|link| (link, "link"));
+    match target.or(values.start_url.as_ref().map(|start| (start, "start_url"))) {
+        Some((target, what)) => {
+            if !text.lines().any(|line| line == target) {
+                return Err(Fault::new(
+                    &text_file,
+                    &format!("{{{{ {what} }}}} does not stand alone on a line"),
+                ));
             }
-            if !html.contains(&format!("href=\"{}\"", escaped(link))) {
-                return Err(Fault::new(&html_file, "has no href=\"{{ link }}\""));
+            if !html.contains(&format!("href=\"{}\"", escaped(target))) {
+                return Err(Fault::new(&html_file, &format!("has no href=\"{{{{ {what} }}}}\"")));
             }
         }
         None if name.has_link() => return Err(Fault::new(&text_file, "there is no link to print")),
-        _ => {}
+        None => {}
     }
     Ok(Rendered { subject, text, html, fault: None })
 }
@@ -341,9 +376,10 @@ fn for_html(values: &Values, subject: &str, language: &Value) -> Value {
         }
     }
     let campus = merge_maps([of(&values.campus), Value::from_pairs(urls)]);
-    let link = values.link.is_some().then(|| ("link", safe(&values.link)));
+    let links = [("link", &values.link), ("start_url", &values.start_url)];
+    let links = links.into_iter().filter(|(_, url)| url.is_some()).map(|(key, url)| (key, safe(url)));
     let own = context! { campus => campus, subject => subject };
-    merge_maps([of(values), language.clone(), own, Value::from_pairs(link)])
+    merge_maps([of(values), language.clone(), own, Value::from_pairs(links)])
 }
 
 fn of(values: &impl Serialize) -> Value {

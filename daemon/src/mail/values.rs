@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::clean;
+pub use super::night::{Counted, Names, Report, Trouble};
 
 /// Which mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,11 +22,25 @@ pub enum MailName {
     Invitation,
     /// After step 10, to the recovery address: active; not you? May have `mailbox`, `forward` with `keep_copy`.
     Activated,
+    /// To who stopped half-way: needs `left`, `start_url`; has `link` and `deadline` where it carries an invitation's link.
+    Reminder,
+    /// To the recovery address of the round before: another password; not you?
+    PasswordChanged,
+    /// To the sysadmins, each night: needs `report`; is about no person.
+    Report,
 }
 
 impl MailName {
     /// All of them, as `check` walks them.
-    pub const ALL: [Self; 4] = [Self::Link, Self::Forward, Self::Invitation, Self::Activated];
+    pub const ALL: [Self; 7] = [
+        Self::Link,
+        Self::Forward,
+        Self::Invitation,
+        Self::Reminder,
+        Self::Activated,
+        Self::PasswordChanged,
+        Self::Report,
+    ];
 
     /// The name of its files, without extension.
     #[must_use]
@@ -35,6 +50,9 @@ impl MailName {
             Self::Forward => "forward",
             Self::Invitation => "invitation",
             Self::Activated => "activated",
+            Self::Reminder => "reminder",
+            Self::PasswordChanged => "password-changed",
+            Self::Report => "report",
         }
     }
 
@@ -43,8 +61,13 @@ impl MailName {
     pub fn has_link(self) -> bool {
         match self {
             Self::Link | Self::Forward | Self::Invitation => true,
-            Self::Activated => false,
+            Self::Reminder | Self::Activated | Self::PasswordChanged | Self::Report => false,
         }
+    }
+
+    /// Whether it may have a link.
+    pub(super) fn may_link(self) -> bool {
+        self.has_link() || self == Self::Reminder
     }
 }
 
@@ -112,8 +135,9 @@ pub struct Person {
 pub struct Values {
     /// The campus.
     pub campus: Campus,
-    /// The person.
-    pub person: Person,
+    /// The person; none where the mail is about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
     /// The link's whole address. A secret: [`fmt::Debug`] does not show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
@@ -133,9 +157,36 @@ pub struct Values {
     /// With `forward`: whether a copy stays in the campus's mailbox. Absent where there is no mailbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_copy: Option<bool>,
+    /// The steps that are left, by their names in the protocol: `charter`, `listing`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<Vec<String>>,
+    /// Where the person signs in to go on: no secret, and it proves nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_url: Option<String>,
+    /// The night: `report.…` in a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
 }
 
 impl Values {
+    /// Of a campus, about nobody, with nothing to print yet.
+    #[must_use]
+    pub fn of(campus: Campus) -> Self {
+        Self {
+            campus,
+            person: None,
+            link: None,
+            deadline: None,
+            address: None,
+            mailbox: None,
+            forward: None,
+            keep_copy: None,
+            left: None,
+            start_url: None,
+            report: None,
+        }
+    }
+
     /// Believable values, for a preview or a check: everything that can be there, or only what must be.
     #[must_use]
     pub fn sample(locale: Locale, full: bool) -> Self {
@@ -153,7 +204,7 @@ impl Values {
                 logo_url: some("https://www.univ-parvis.example/logo.png"),
                 letter_name: letter_name.into(),
             },
-            person: Person { name: some("Jeanne Dupont"), login: "jdupont".into() },
+            person: Some(Person { name: some("Jeanne Dupont"), login: "jdupont".into() }),
             link: Some(
                 "https://activation.univ-parvis.example/l/kX2v9QfYw0mZ3bT7sLr5cN1hJ8pD6gEaUiOyRtWqVxM".into(),
             ),
@@ -162,25 +213,31 @@ impl Values {
             mailbox: some("jeanne.dupont@univ-parvis.example"),
             forward: some("jeanne@example.org"),
             keep_copy: full.then_some(true),
+            left: Some(["listing", "mail", "password"].map(str::to_owned).to_vec()),
+            start_url: Some("https://cas.univ-parvis.example/login".into()),
+            report: Some(Report::sample(locale, full)),
         }
     }
 
     /// What comes from the directory or from the person, without control characters, on one line.
     pub(crate) fn cleaned(&self) -> Self {
         let line = |words: &String| clean::plain(words, 320);
-        let person = &self.person;
+        let person = |person: &Person| Person {
+            name: person.name.as_deref().map(clean::name).filter(|name| !name.is_empty()),
+            login: clean::name(&person.login),
+        };
         Self {
             campus: Campus { name: clean::name(&self.campus.name), ..self.campus.clone() },
-            person: Person {
-                name: person.name.as_deref().map(clean::name).filter(|name| !name.is_empty()),
-                login: clean::name(&person.login),
-            },
+            person: self.person.as_ref().map(person),
             link: self.link.clone(),
             deadline: self.deadline.as_ref().map(line),
             address: self.address.as_ref().map(line),
             mailbox: self.mailbox.as_ref().map(line),
             forward: self.forward.as_ref().map(line),
             keep_copy: self.keep_copy,
+            left: self.left.clone(),
+            start_url: self.start_url.clone(),
+            report: self.report.as_ref().map(Report::cleaned),
         }
     }
 }
@@ -189,7 +246,7 @@ impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Values")
             .field("campus", &self.campus.name)
-            .field("login", &self.person.login)
+            .field("login", &self.person.as_ref().map(|person| &person.login))
             .field("link", &self.link.as_ref().map(|_| "[hidden]"))
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()

@@ -12,7 +12,7 @@ use crate::engine::{self, Engine};
 use crate::gate::{Gate, Peers, Socket, Turns, serve};
 use crate::mail::Templates;
 use crate::store::{self, Commit, Health, OpenError, Store, Write};
-use crate::sweep::Sweeper;
+use crate::sweep::{Reminders, Sweeper};
 use crate::words::Words;
 use crate::workers::{Outbox, Post, deliver};
 use futures_util::StreamExt;
@@ -114,6 +114,8 @@ async fn live(sources: Sources, settings: Settings) -> ExitCode {
     tasks.start("watchdog", dog::feed(engine.store.clone()));
     let sweeper = gate.sweeper.clone();
     tasks.start("sweep", async move { sweeper.run().await });
+    let reminders = Reminders::new(engine.clone());
+    tasks.start("reminders", async move { reminders.run().await });
     let mut mail = Tasks::default();
     mail.start("outbox", deliver(outbox.clone(), stop.clone()));
     tokio::spawn(engine::resume(engine.clone()));

@@ -1,19 +1,29 @@
-//! The nightly sweep: what has ended is closed, what retention says is purged, and the audit's head goes to the journal.
+//! The nightly sweep: what has ended is closed, what retention says is purged, the audit's head goes to the journal, and
+//! the sysadmins get a report. Beside it, by day, the reminders.
 //!
 //! Nothing depends on it being on time: deadlines are checked when they are used. A run that was missed while the
 //! machine was off is made up for at start.
 
+mod census;
+mod reminders;
 mod when;
 
+pub use reminders::Reminders;
+
+#[cfg(test)]
+mod reporting;
 #[cfg(test)]
 mod tests;
 
 use crate::audit;
 use crate::dossier::{Actor, Dossier, key};
+use crate::engine::night::{List, Night, Trouble, quoted};
+use crate::engine::outbox::{Errand, ReportOrder, Waiting};
 use crate::engine::{Ask, Engine, Failure, limits, outbox};
-use crate::service::health::{Board, State};
+use crate::service::health::{Board, Part, State};
 use crate::service::{chance, clock};
 use crate::store::{Check, Commit, Held, Outcome, StoreError, Write};
+use census::Census;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use parvis_enrolment::{Event, Moment, PersonId, Stage, decide};
@@ -23,6 +33,8 @@ use std::time::Duration;
 
 /// How many records are looked at in one go.
 const PAGE: usize = 256;
+/// A part that has not worked for so long is reported.
+const A_WHILE: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 /// The most mails that are looked through for those of erased people; the worker drops the others.
 const MOST_MAILS: usize = 100_000;
 
@@ -55,7 +67,7 @@ impl Sweeper {
             let now = clock::now();
             match when::due(&self.engine.settings(), self.last(), now) {
                 when::Due::Now(date) => match self.all(false).await {
-                    Ok(swept) => self.finish(date, swept.len()).await,
+                    Ok((swept, night)) => self.finish(date, swept.len(), night).await,
                     Err(failure) => {
                         tracing::warn!(%failure, "the sweep failed; it will be tried again");
                         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -99,9 +111,9 @@ impl Sweeper {
             when::Due::Held(date) => Some(date),
             when::Due::Now(_) | when::Due::At(_) => None,
         };
-        let swept = self.all(dry).await?;
+        let (swept, night) = self.all(dry).await?;
         if let (Some(date), false) = (held, dry) {
-            self.finish(date, swept.len()).await;
+            self.finish(date, swept.len(), night).await;
         }
         Ok(swept)
     }
@@ -118,23 +130,65 @@ impl Sweeper {
         self.anchor();
     }
 
-    /// A run is over: its day is noted, and the audit's head is in the journal.
-    async fn finish(&self, date: Date, count: usize) {
+    /// A run is over: its day is noted with the reports that it orders, in one commit, so that each night is reported
+    /// once; and the audit's head is in the journal.
+    async fn finish(&self, date: Date, count: usize, night: Night) {
         tracing::info!(count, %date, "swept");
         self.anchor();
-        self.done(date).await;
         self.board.set("sweep", State::Working, &format!("run for {date}"));
+        let reports = self.reports(night.clone());
+        let ordered = !reports.is_empty();
+        let own = |name, value: String| Write::Put { key: key::own(name), value: value.into_bytes() };
+        let marks = [own("swept", date.to_string()), own("reported", night.until.to_string())];
+        let writes = marks.into_iter().chain(reports).collect();
+        match self.engine.store.commit(Commit { writes, ..Commit::default() }).await {
+            Ok(_) if ordered => self.engine.mail.notify_one(),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "failed to note that the sweep was run"),
+        }
     }
 
-    async fn all(&self, dry: bool) -> Result<Vec<Swept>, Failure> {
+    /// The night's report to each sysadmin who gets one, in the outbox.
+    fn reports(&self, mut night: Night) -> Vec<Write> {
+        let (settings, now) = (self.engine.settings(), clock::now());
+        if let Some(left) = self.engine.fuse.left().filter(|_| !settings.reports.is_empty()) {
+            let minutes = left.as_secs() / 60 + 1;
+            tracing::warn!(
+                minutes,
+                "the nightly report waits with all other mail: too much was refused for good"
+            );
+        }
+        night.troubles = List::of(lasting(self.board.parts(), now));
+        night.anchor = audit::anchor(&self.engine.store.head());
+        let deadline = now.checked_add(settings.policy.limits.notice).unwrap_or(Timestamp::MAX);
+        let order = |to: &String| {
+            let order = ReportOrder { mail: chance::id(), to: to.clone(), deadline, night: night.clone() };
+            outbox::put(&Waiting::report(order, now), now)
+        };
+        settings.reports.iter().map(order).collect()
+    }
+
+    /// All of it: what was done, and what there is to report.
+    async fn all(&self, dry: bool) -> Result<(Vec<Swept>, Night), Failure> {
         let _one = self.running.lock().await;
         let mut swept = Vec::new();
-        self.people(dry, &mut swept).await?;
+        let until = clock::now();
+        let mut census = Census::begin(self.reported(until), until);
+        self.people(dry, &mut swept, &mut census).await?;
         self.counts(dry).await?;
-        Ok(swept)
+        swept.iter().for_each(|one| census.swept(one.action));
+        Ok((swept, census.end()))
     }
 
-    async fn people(&self, dry: bool, swept: &mut Vec<Swept>) -> Result<(), Failure> {
+    /// Until when things were reported; a day ago where that is not known, or cannot be.
+    fn reported(&self, until: Timestamp) -> Timestamp {
+        let held = self.engine.store.get(&key::own("reported")).ok().flatten();
+        let known = held.and_then(|held| std::str::from_utf8(&held.value).ok()?.parse().ok());
+        let day = until.checked_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(until);
+        known.filter(|at: &Timestamp| *at < until).unwrap_or(day)
+    }
+
+    async fn people(&self, dry: bool, swept: &mut Vec<Swept>, census: &mut Census) -> Result<(), Failure> {
         let mails = self.mails()?;
         let mut from = b"p".to_vec();
         loop {
@@ -144,7 +198,7 @@ impl Sweeper {
             for (key, held) in &page {
                 let Some(person) = key::person(key) else { continue };
                 let done = match Dossier::decode(person, &held.value) {
-                    Ok(dossier) => self.person(&dossier, held, &mails, dry).await,
+                    Ok(dossier) => self.person(&dossier, held, &mails, dry, census).await,
                     Err(error) => Err(error.into()),
                 };
                 match done {
@@ -155,7 +209,10 @@ impl Sweeper {
                         | Failure::Refused(_)
                         | Failure::Contended
                         | Failure::Store(StoreError::TooLarge { .. } | StoreError::BadKey(_))),
-                    ) => tracing::error!(%error, %person, "the sweep passes over a record"),
+                    ) => {
+                        tracing::error!(%error, %person, "the sweep passes over a record");
+                        census.passed_over();
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -170,6 +227,7 @@ impl Sweeper {
         held: &Held,
         mails: &HashMap<PersonId, Vec<Vec<u8>>>,
         dry: bool,
+        census: &mut Census,
     ) -> Result<Option<Swept>, Failure> {
         let settings = self.engine.settings();
         let now = clock::now();
@@ -192,6 +250,7 @@ impl Sweeper {
         let Ok(decision) = decide(enrolment, Event::Elapsed, &settings.policy, &moment) else {
             return Ok(None);
         };
+        census.person(&settings.policy, &dossier.facts, &decision.enrolment);
         if decision.enrolment == *enrolment {
             return Ok(None);
         }
@@ -240,7 +299,9 @@ impl Sweeper {
     fn mails(&self) -> Result<HashMap<PersonId, Vec<Vec<u8>>>, Failure> {
         let mut mails: HashMap<PersonId, Vec<Vec<u8>>> = HashMap::new();
         for due in outbox::first(self.engine.store.as_ref(), MOST_MAILS)? {
-            mails.entry(due.waiting.person).or_default().push(due.key);
+            if let Errand::Person { person, .. } = due.waiting.errand {
+                mails.entry(person).or_default().push(due.key);
+            }
         }
         Ok(mails)
     }
@@ -277,12 +338,12 @@ impl Sweeper {
         let held = self.engine.store.get(&key::own("swept")).ok().flatten()?;
         std::str::from_utf8(&held.value).ok()?.parse().ok()
     }
+}
 
-    async fn done(&self, date: Date) {
-        let write = Write::Put { key: key::own("swept"), value: date.to_string().into_bytes() };
-        let commit = Commit { writes: vec![write], ..Commit::default() };
-        if let Err(error) = self.engine.store.commit(commit).await {
-            tracing::warn!(%error, "failed to note that the sweep was run");
-        }
-    }
+/// What has not worked for a while. What has only just begun is being tried again: the directory at a start, say.
+fn lasting(parts: Vec<(&'static str, Part)>, now: Timestamp) -> impl Iterator<Item = Trouble> {
+    let bad = parts.into_iter().filter(move |(_, part)| {
+        matches!(part.state, State::Degraded | State::Down) && now.duration_since(part.since) >= A_WHILE
+    });
+    bad.map(|(name, part)| Trouble { part: name.to_owned(), since: part.since, detail: quoted(&part.detail) })
 }

@@ -24,6 +24,9 @@ pub enum Due {
 /// A run that is later than this is not believed: what it would close and purge does not come back.
 const TOO_LATE: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
+/// An hour of the reminders is kept within so long.
+const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
+
 /// Whether a run is due: the latest scheduled time that has passed, unless its day was done. Without any run yet, the
 /// next scheduled time is waited for.
 pub fn due(settings: &Settings, last: Option<Date>, now: Timestamp) -> Due {
@@ -55,6 +58,21 @@ fn decide(schedule: &cron::Schedule, zone: &TimeZone, last: Option<Date>, now: T
         (_, Some(time)) => Due::At(instant(time, zone)),
         (_, None) => Due::At(now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)),
     }
+}
+
+/// A scheduled hour of the reminders that has come less than a quarter of an hour ago. What was missed longer ago is
+/// left to the next: people are not written to at night.
+pub fn hour(settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+    recent(&settings.reminders, &settings.policy.zone, now)
+}
+
+fn recent(schedule: &cron::Schedule, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    let before = now.checked_sub(LATELY).ok()?.to_zoned(zone.clone()).datetime();
+    // Labelled as UTC, as everywhere here.
+    let before = before.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    let time = schedule.after(&DateTime::from_timestamp(before.as_second(), 0)?).next()?.timestamp();
+    let at = instant(Timestamp::from_second(time).ok()?.to_zoned(TimeZone::UTC).datetime(), zone);
+    (at <= now).then_some(at)
 }
 
 /// The first scheduled civil time on or after that day.
@@ -105,6 +123,23 @@ mod tests {
 
     fn now(text: &str) -> Due {
         Due::Now(text.parse().unwrap())
+    }
+
+    #[test]
+    fn the_hour_of_the_reminders_is_kept_by_day_or_left_to_the_next() {
+        let schedule: cron::Schedule = "0 0 10 * * Mon-Fri".parse().unwrap();
+        let zone = TimeZone::get("Europe/Paris").unwrap();
+        let at = |now: &str| recent(&schedule, &zone, now.parse().unwrap()).map(|at| at.to_string());
+        let hour = Some("2026-09-01T08:00:00Z".to_owned());
+        assert_eq!(at("2026-09-01T07:59:59Z"), None);
+        assert_eq!(at("2026-09-01T08:00:00Z"), hour);
+        assert_eq!(at("2026-09-01T08:14:59Z"), hour);
+        // Missed, and not made up for; nor at all on a Sunday.
+        for not in ["2026-09-01T08:15:01Z", "2026-09-01T22:00:00Z", "2026-09-06T08:00:00Z"] {
+            assert_eq!(at(not), None, "{not}");
+        }
+        // In winter the same hour of the clock.
+        assert_eq!(at("2026-12-01T09:00:00Z"), Some("2026-12-01T09:00:00Z".to_owned()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::post::{Post, Unwritten, relay};
 use super::turns::{Turn, Turns};
 use crate::config::Settings;
 use crate::dossier::Actor;
-use crate::engine::outbox::{self, Due};
+use crate::engine::outbox::{self, Due, Errand};
 use crate::engine::{Ask, Engine, Failure};
 use crate::mail::{Connection, SendError};
 use crate::service::health::{Board, State};
@@ -27,6 +27,8 @@ const AHEAD: usize = 4;
 const HELD: Duration = Duration::from_secs(30);
 /// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
 const UNKEPT: Duration = Duration::from_secs(3600);
+
+const TOO_LATE: &str = "its deadline has passed";
 
 /// What the senders share.
 pub struct Outbox {
@@ -150,28 +152,38 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
         Ok(None) => return,
         Err(error) => return tracing::warn!(%error, "cannot look at a mail now"),
     }
-    let dossier = match outbox.engine.dossier(waiting.person) {
-        Ok(dossier) => dossier,
-        Err(error) => {
-            tracing::error!(%error, mail = %waiting.order.mail, "failed to look at a mail's person");
-            if now > waiting.order.deadline {
-                return drop_it(outbox, due, turn, "its deadline has passed").await;
+    let composed = match &waiting.errand {
+        Errand::Person { person, order, locale } => {
+            let dossier = match outbox.engine.dossier(*person) {
+                Ok(dossier) => dossier,
+                Err(error) => {
+                    tracing::error!(%error, mail = %order.mail, "failed to look at a mail's person");
+                    if now > order.deadline {
+                        return drop_it(outbox, due, turn, TOO_LATE).await;
+                    }
+                    return turn.put_off();
+                }
+            };
+            let Some(dossier) = dossier else {
+                return drop_it(outbox, due, turn, "its person is no longer known").await;
+            };
+            match wanted(&dossier.enrolment, order, now) {
+                Wanted::Yes => {}
+                Wanted::Overtaken => return drop_it(outbox, due, turn, "it was overtaken").await,
+                Wanted::TooLate => return drop_it(outbox, due, turn, TOO_LATE).await,
             }
-            return turn.put_off();
+            let page = locale.as_deref();
+            outbox.post().compose(&outbox.engine, (&dossier.enrolment, order, page), waiting.ordered)
         }
+        Errand::Report(report) if now > report.deadline => {
+            return drop_it(outbox, due, turn, TOO_LATE).await;
+        }
+        Errand::Report(report) => outbox.post().report(&outbox.engine, report, waiting.ordered),
     };
-    let Some(dossier) = dossier else {
-        return drop_it(outbox, due, turn, "its person is no longer known").await;
-    };
-    match wanted(&dossier.enrolment, &waiting.order, now) {
-        Wanted::Yes => {}
-        Wanted::Overtaken => return drop_it(outbox, due, turn, "it was overtaken").await,
-        Wanted::TooLate => return drop_it(outbox, due, turn, "its deadline has passed").await,
-    }
-    let composed = match outbox.post().compose(&outbox.engine, waiting, &dossier.enrolment) {
+    let composed = match composed {
         Ok(composed) => composed,
         Err(unwritten) => {
-            tracing::error!(mail = %waiting.order.mail, %unwritten, "failed to write a mail");
+            tracing::error!(mail = %waiting.mail(), %unwritten, "failed to write a mail");
             return settle(outbox, due, turn, unwritten.into()).await;
         }
     };
@@ -216,7 +228,7 @@ impl From<Unwritten> for Tried {
 
 /// Commits what became of a try, with the outbox entry gone or due later.
 async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
-    let mail = due.waiting.order.mail;
+    let mail = due.waiting.mail();
     let gone = outbox::settle(due);
     if let Tried::Disliked(why) = &tried {
         outbox.board.set("mail", State::Degraded, why);
@@ -266,7 +278,7 @@ pub fn refused(engine: &Engine, board: &Board, why: &str) {
 
 /// The outcome to tell, once, and the mail due again.
 fn later(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<Write>) {
-    tracing::info!(mail = %due.waiting.order.mail, %why, tries = due.waiting.tries + 1, "a mail will be tried again");
+    tracing::info!(mail = %due.waiting.mail(), %why, tries = due.waiting.tries + 1, "a mail will be tried again");
     let told = (due.waiting.tries == 0).then_some(MailOutcome::Deferred(why));
     (told, vec![outbox::settle(due), again(outbox, due)])
 }
@@ -285,32 +297,34 @@ fn again(outbox: &Outbox, due: &Due) -> Write {
     waiting.tries = waiting.tries.saturating_add(1);
     let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
     // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
-    let too_late =
-        due.waiting.order.deadline.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+    let too_late = due.waiting.deadline().checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
     outbox::put(&waiting, at.min(too_late.max(clock::now())))
 }
 
 async fn drop_it(outbox: &Outbox, due: &Due, turn: &Turn, why: &str) {
-    tracing::info!(mail = %due.waiting.order.mail, %why, "a mail is not sent");
+    tracing::info!(mail = %due.waiting.mail(), %why, "a mail is not sent");
     write(outbox, due, turn, vec![outbox::settle(due)]).await;
 }
 
 /// Until the store has it: an outcome that is not kept would send the mail again.
 async fn keep(outbox: &Outbox, due: &Due, turn: &Turn, outcome: Option<MailOutcome>, extra: Vec<Write>) {
-    let Some(outcome) = outcome else { return write(outbox, due, turn, extra).await };
-    let event = Event::Mailed(due.waiting.order.mail, outcome);
+    // Of a report, nobody's enrolment is told.
+    let (Some(outcome), Errand::Person { person, .. }) = (outcome, &due.waiting.errand) else {
+        return write(outbox, due, turn, extra).await;
+    };
+    let event = Event::Mailed(due.waiting.mail(), outcome);
     let mut wait = Duration::from_millis(50);
     loop {
-        let mut ask = Ask::new(due.waiting.person, Actor::Mail, event.clone());
+        let mut ask = Ask::new(*person, Actor::Mail, event.clone());
         ask.extra.clone_from(&extra);
         match outbox.engine.act(ask).await {
             // What is refused is known already; the outbox was written with it.
             Ok(_) | Err(Failure::Refused(_)) => return,
             Err(failure) if passing(&failure) => {
-                tracing::warn!(%failure, mail = %due.waiting.order.mail, "a mail's outcome cannot be kept yet");
+                tracing::warn!(%failure, mail = %due.waiting.mail(), "a mail's outcome cannot be kept yet");
             }
             Err(failure) => {
-                tracing::error!(%failure, mail = %due.waiting.order.mail, "failed to keep a mail's outcome");
+                tracing::error!(%failure, mail = %due.waiting.mail(), "failed to keep a mail's outcome");
                 return write(outbox, due, turn, extra).await;
             }
         }
@@ -326,11 +340,11 @@ async fn write(outbox: &Outbox, due: &Due, turn: &Turn, writes: Vec<Write>) {
         match outbox.engine.store.commit(Commit { writes: writes.clone(), ..Commit::default() }).await {
             Ok(_) => return,
             Err(error) if error.lasting() => {
-                tracing::error!(%error, mail = %due.waiting.order.mail, "failed to write the outbox");
+                tracing::error!(%error, mail = %due.waiting.mail(), "failed to write the outbox");
                 return turn.put_off_for(UNKEPT);
             }
             Err(error) => {
-                tracing::warn!(%error, mail = %due.waiting.order.mail, "the outbox cannot be written yet");
+                tracing::warn!(%error, mail = %due.waiting.mail(), "the outbox cannot be written yet");
             }
         }
         tokio::time::sleep(wait).await;

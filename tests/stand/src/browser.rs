@@ -93,6 +93,15 @@ pub struct Loaded {
 impl Browser {
     /// Starts one that finds the pages under the campus's name.
     pub fn start(pages: &Pages, options: &BrowserOptions) -> Result<Self> {
+        Self::finding(&format!("MAP activation.univ.example:443 127.0.0.1:{}", pages.tls_port()), options)
+    }
+
+    /// Starts one that finds no other machine by its name: for files, and for what is served here by number.
+    pub fn alone(options: &BrowserOptions) -> Result<Self> {
+        Self::finding("MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", options)
+    }
+
+    fn finding(hosts: &str, options: &BrowserOptions) -> Result<Self> {
         let (place, port) = (Place::new("browser")?, Port::free()?);
         let mut command = run::leashed(&run::program("chromedriver")?);
         let log = std::fs::File::create(place.join("chromedriver.log"))?;
@@ -104,7 +113,7 @@ impl Browser {
         listens.context("chromedriver does not listen")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let url = format!("http://127.0.0.1:{}", port.number());
-        let capabilities = capabilities(pages, options, place.path());
+        let capabilities = capabilities(hosts, options, place.path());
         let client = runtime.block_on(async {
             ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&url).await
         });
@@ -339,8 +348,8 @@ impl Drop for Browser {
     }
 }
 
-fn capabilities(pages: &Pages, options: &BrowserOptions, home: &Path) -> Capabilities {
-    let mut rules = format!("MAP activation.univ.example:443 127.0.0.1:{}", pages.tls_port());
+fn capabilities(hosts: &str, options: &BrowserOptions, home: &Path) -> Capabilities {
+    let mut rules = hosts.to_owned();
     for host in &options.hosts {
         rules.push_str(&format!(", MAP {host} 127.0.0.1"));
     }

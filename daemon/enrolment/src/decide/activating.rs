@@ -1,6 +1,7 @@
 //! Step 9: the one request that waits for the directory, and what comes back of it.
 
 use super::work::Work;
+use crate::address::Address;
 use crate::enrolment::{Answers, Attempt, Closure, LateWrite, Stage, Step};
 use crate::event::{Answer, MailKind, Recovery, Standing, WriteOutcome};
 use crate::link::{Fate, Id};
@@ -97,13 +98,26 @@ pub(super) fn finish(work: &mut Work, answers: Answers, stamp: Option<String>) {
     work.next.tickets.clear();
     work.next.late = None;
     let to = answers.recovery.clone();
+    let former = work.next.former.take().filter(|former| told_apart(work, former, &to));
     if let Some(stamp) = &stamp {
         work.note_seen(stamp, Some(Standing::Active));
     }
     work.next.stage = Stage::Done { answers, at: now, stamp, drift: None };
     let deadline = now.checked_add(work.policy.limits.notice).unwrap_or(Timestamp::MAX);
     work.order_mail(MailKind::Activated, None, &to, deadline);
+    if let Some(former) = &former {
+        work.order_notice(MailKind::PasswordChanged, former, deadline);
+    }
     work.record("activated", &[("address", &to)]);
+    if let Some(former) = &former {
+        work.record("password-changed", &[("address", former)]);
+    }
+}
+
+/// Whether the address of the round before is another one, outside the campus: then it is told of the new password.
+fn told_apart(work: &Work, former: &str, present: &str) -> bool {
+    let address = Address::parse(former);
+    address.is_ok_and(|address| !address.same_as(present) && !address.within(&work.policy.own_domains))
 }
 
 fn rule(fault: PasswordFault) -> &'static str {

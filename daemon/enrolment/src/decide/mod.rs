@@ -8,6 +8,7 @@ mod arriving;
 mod choosing;
 mod passing;
 mod proving;
+mod reminding;
 mod sighting;
 mod work;
 
@@ -17,6 +18,7 @@ use crate::link::{Id, Usable};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use jiff::Timestamp;
+pub use reminding::reminder;
 use work::Work;
 
 /// What the event makes of the enrolment: the new state with its effects, or why nothing changes.
@@ -37,6 +39,7 @@ pub fn decide(
         Event::Written(outcome) => activating::written(&mut work, outcome),
         Event::Recovered(recovery) => activating::recovered(&mut work, recovery),
         Event::Elapsed => passing::elapsed(&mut work),
+        Event::Remind => reminding::remind(&mut work),
         Event::AdminResend => passing::admin_resend(&mut work)?,
         Event::AdminCancel => passing::admin_cancel(&mut work)?,
     };
@@ -76,7 +79,7 @@ pub enum Wanted {
     Yes,
     /// Its deadline has passed.
     TooLate,
-    /// Its link was used, superseded or retired, or a later mail carries it.
+    /// Its link was used, superseded or retired, or a later mail carries it; or who was to be reminded has gone on.
     Overtaken,
 }
 
@@ -86,14 +89,20 @@ pub fn wanted(enrolment: &Enrolment, order: &MailOrder, now: Timestamp) -> Wante
         return Wanted::TooLate;
     }
     match (order.kind, order.link) {
-        (MailKind::Activated, _) => Wanted::Yes,
-        (MailKind::Link | MailKind::Forward | MailKind::Invitation, None) => Wanted::Overtaken,
-        (MailKind::Link | MailKind::Forward | MailKind::Invitation, Some(id)) => match enrolment.link(id) {
-            Some(link) if link.live(now) && link.mail == order.mail => Wanted::Yes,
-            Some(link) if link.mail == order.mail && matches!(link.usable(now), Usable::Expired(_)) => {
-                Wanted::TooLate
+        (MailKind::Activated | MailKind::PasswordChanged, _) => Wanted::Yes,
+        // Whoever has finished meanwhile, or begun again elsewhere, is not told that they stopped.
+        (MailKind::Reminder, None) if reminding::proven(enrolment) == Some(order.to.as_str()) => Wanted::Yes,
+        (MailKind::Link | MailKind::Forward | MailKind::Invitation | MailKind::Reminder, None) => {
+            Wanted::Overtaken
+        }
+        (MailKind::Link | MailKind::Forward | MailKind::Invitation | MailKind::Reminder, Some(id)) => {
+            match enrolment.link(id) {
+                Some(link) if link.live(now) && link.mail == order.mail => Wanted::Yes,
+                Some(link) if link.mail == order.mail && matches!(link.usable(now), Usable::Expired(_)) => {
+                    Wanted::TooLate
+                }
+                Some(_) | None => Wanted::Overtaken,
             }
-            Some(_) | None => Wanted::Overtaken,
-        },
+        }
     }
 }

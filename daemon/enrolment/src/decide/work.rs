@@ -183,6 +183,12 @@ impl<'a> Work<'a> {
 
     /// A new live link and its mail; the older ones of that purpose are superseded.
     pub fn send_link(&mut self, purpose: Purpose, address: &str) {
+        let (id, deadline) = self.make_link(purpose, address);
+        self.order_mail(kind(purpose), Some(id), address, deadline);
+    }
+
+    /// A new live link, for the mail that is to be ordered next, and its deadline.
+    pub fn make_link(&mut self, purpose: Purpose, address: &str) -> (Id, Timestamp) {
         let now = self.now();
         self.end_links(Some(purpose), Fate::Superseded(now));
         let [_, id, mail] = self.moment.fresh;
@@ -202,27 +208,40 @@ impl<'a> Work<'a> {
         });
         let surplus = self.next.links.len().saturating_sub(MOST_LINKS);
         self.next.links.drain(..surplus);
-        self.order_mail(kind(purpose), Some(id), address, deadline);
         self.record("link-made", &[("purpose", name(purpose)), ("address", address)]);
+        (id, deadline)
     }
 
     /// The same link in one more mail.
     pub fn mail_again(&mut self, id: Id) {
+        if let Some(link) = self.carry_again(id) {
+            self.order_mail(kind(link.purpose), Some(id), &link.address, link.deadline);
+        }
+    }
+
+    /// The same link, for the mail that is to be ordered next.
+    pub fn carry_again(&mut self, id: Id) -> Option<Link> {
         let now = self.now();
         let [.., mail] = self.moment.fresh;
-        let Some(link) = self.next.links.iter_mut().find(|link| link.id == id) else { return };
+        let link = self.next.links.iter_mut().find(|link| link.id == id)?;
         link.mail = mail;
         link.mailed = now;
         link.mails = link.mails.saturating_add(1);
         link.delivery = Delivery::Queued;
-        let (purpose, address, deadline) = (link.purpose, link.address.clone(), link.deadline);
-        self.order_mail(kind(purpose), Some(id), &address, deadline);
-        self.record("link-sent-again", &[("purpose", name(purpose)), ("address", &address)]);
+        let link = link.clone();
+        self.record("link-sent-again", &[("purpose", name(link.purpose)), ("address", &link.address)]);
+        Some(link)
     }
 
     pub fn order_mail(&mut self, kind: MailKind, link: Option<Id>, to: &str, deadline: Timestamp) {
         let [.., mail] = self.moment.fresh;
         self.effects.push(Effect::Mail(MailOrder { mail, kind, link, to: to.to_owned(), deadline }));
+    }
+
+    /// A second mail of the same moment, under the name that a link would have had.
+    pub fn order_notice(&mut self, kind: MailKind, to: &str, deadline: Timestamp) {
+        let [_, mail, _] = self.moment.fresh;
+        self.effects.push(Effect::Mail(MailOrder { mail, kind, link: None, to: to.to_owned(), deadline }));
     }
 
     /// Ends the live links of a purpose (or of all), whatever their deadline.
@@ -249,6 +268,10 @@ impl<'a> Work<'a> {
         if new_round || self.next.round == 0 {
             self.next.round = self.next.round.saturating_add(1);
             self.next.invited = false;
+            self.next.reminded = false;
+        }
+        if let Some(former) = self.former() {
+            self.next.former = Some(former);
         }
         self.end_links(None, Fate::Retired(now));
         self.next.sessions.clear();
@@ -258,6 +281,14 @@ impl<'a> Work<'a> {
         let round = self.next.round.to_string();
         let login = self.next.profile.login.clone();
         self.record("begun", &[("login", &login), ("round", &round)]);
+    }
+
+    /// The address that knew of the password of the round that is over. Where it was erased, what the directory has,
+    /// which is what that round wrote there.
+    fn former(&self) -> Option<String> {
+        let Stage::Done { answers, .. } = &self.next.stage else { return None };
+        let kept = Some(answers.recovery.as_str()).filter(|address| !address.is_empty());
+        kept.or(self.next.profile.offered.as_deref()).map(str::to_owned)
     }
 
     pub fn close(&mut self, why: Closure) {

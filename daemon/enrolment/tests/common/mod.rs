@@ -55,6 +55,7 @@ pub fn policy() -> Policy {
             people("student", true, Forwarding::Off, true),
             people("guest", false, Forwarding::Off, false),
         ],
+        reminder: Some(SignedDuration::from_hours(72)),
         limits: Limits {
             session_idle: SignedDuration::from_mins(30),
             session_longest: SignedDuration::from_hours(2),

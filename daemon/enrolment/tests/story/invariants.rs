@@ -30,6 +30,10 @@ pub struct Ledger {
     pub quiet: bool,
     orders: Vec<MailOrder>,
     invitations: BTreeMap<u32, u32>,
+    /// The rounds in which somebody was reminded.
+    reminders: BTreeSet<u32>,
+    /// The recovery address of each round that ended well.
+    recoveries: BTreeMap<u32, String>,
     proven: BTreeSet<(u32, String)>,
     used: BTreeSet<Id>,
     places: BTreeSet<String>,
@@ -78,6 +82,11 @@ impl Ledger {
             hold(mails(decision).next().is_none(), "a resynchronisation mails nobody")?;
             hold(after.round == it.before.round, "a resynchronisation begins nothing")?;
         }
+        if let Stage::Done { answers, .. } = &after.stage {
+            self.recoveries.insert(after.round, answers.recovery.clone());
+        }
+        let known = after.former.as_ref().is_none_or(|former| self.recoveries.values().any(|r| r == former));
+        hold(known, "what is kept of a former round is its recovery address")?;
         self.visit_all(decision);
         Ok(())
     }
@@ -123,7 +132,9 @@ impl Ledger {
 
     fn mailed(&mut self, it: &Happening, decision: &Decision) -> Held {
         let after = &decision.enrolment;
-        hold(mails(decision).count() <= 1, "one mail at most")?;
+        let several = mails(decision).count() > 1;
+        let told = mails(decision).any(|order| order.kind == MailKind::PasswordChanged);
+        hold(!several || told && mails(decision).count() == 2, "one mail at most, but for the notices")?;
         for order in mails(decision) {
             hold(
                 order.deadline.as_second() >= it.moment.now.as_second(),
@@ -142,7 +153,16 @@ impl Ledger {
                         "the notice goes to the recovery address",
                     )?;
                 }
-                MailKind::Link | MailKind::Forward | MailKind::Invitation => carries(it, after, order)?,
+                MailKind::Link | MailKind::Forward | MailKind::Invitation => {
+                    carries(it, after, order)?;
+                    let link = order.link.and_then(|id| after.link(id));
+                    hold(
+                        link.is_some_and(|link| link.deadline == order.deadline),
+                        "a mail says what its link says",
+                    )?;
+                }
+                MailKind::Reminder => self.reminded(it, after, order)?,
+                MailKind::PasswordChanged => self.told(it, after, order)?,
             }
             if order.kind == MailKind::Invitation && !matches!(it.event, Event::AdminResend) {
                 let times = self.invitations.entry(after.round).or_default();
@@ -153,6 +173,50 @@ impl Ledger {
             self.orders.push(order.clone());
         }
         Ok(())
+    }
+
+    /// Once a round, after time without a step, only where the address is theirs, and never afterwards.
+    fn reminded(&mut self, it: &Happening, after: &Enrolment, order: &MailOrder) -> Held {
+        let (now, before) = (it.moment.now, it.before);
+        hold(matches!(it.event, Event::Remind), "people are reminded at the hour for it")?;
+        hold(it.moment.wait.is_none(), "nobody is reminded beyond the limits on mails")?;
+        hold(self.reminders.insert(after.round), "nobody is reminded twice in a round")?;
+        hold(
+            after.open() && !matches!(after.stage, Stage::Activating { .. }),
+            "who is through is left alone",
+        )?;
+        let patience = it.policy.reminder.ok_or("nobody is reminded where nobody should be")?;
+        hold(now.duration_since(before.changed) >= patience, "who has just done something is left alone")?;
+        let fresh = before.links.iter().any(|l| l.live(now) && now.duration_since(l.mailed) < patience);
+        hold(!fresh, "who has a fresh link is left alone")?;
+        hold(!order.to.ends_with("univ.example"), "no reminder goes to the campus's own addresses")?;
+        let proven = self.proven.contains(&(after.round, order.to.clone()));
+        match order.link {
+            None => hold(proven, "an address that nobody proved gets no reminder"),
+            Some(_) => {
+                carries(it, after, order)?;
+                let invited = before.links.iter().any(|link| {
+                    link.purpose == Purpose::Invitation
+                        && link.round == after.round
+                        && link.address == order.to
+                });
+                hold(invited, "an invitation is carried again where there was one")?;
+                let offered = before.profile.offered.as_deref().unwrap_or_default();
+                hold(offered.eq_ignore_ascii_case(&order.to), "a link goes to the directory's own address")
+            }
+        }
+    }
+
+    /// The new password is told of to the address of the round before, and to no other.
+    fn told(&self, it: &Happening, after: &Enrolment, order: &MailOrder) -> Held {
+        hold(order.link.is_none(), "a notice carries no link")?;
+        hold(matches!(after.stage, Stage::Done { .. }), "the notice follows the write")?;
+        hold(!matches!(it.before.stage, Stage::Done { .. }), "the notice follows the write at once")?;
+        let before = self.recoveries.range(..after.round).next_back();
+        hold(before.is_some_and(|(_, address)| *address == order.to), "it goes to the address of before")?;
+        let present = after.answers().map(|answers| answers.recovery.as_str());
+        hold(present != Some(order.to.as_str()), "who is told by the other notice is not told twice")?;
+        hold(after.former.is_none(), "what was told is not kept")
     }
 
     /// What is believed of addresses was proven by somebody who used a link sent there, in this round.
@@ -232,14 +296,15 @@ pub fn mails(decision: &Decision) -> impl Iterator<Item = &MailOrder> {
 fn carries(it: &Happening, after: &Enrolment, order: &MailOrder) -> Held {
     let link = order.link.and_then(|id| after.link(id)).ok_or("a mail carries a link that there is")?;
     hold(link.live(it.moment.now), "a mail carries a link that lives")?;
-    hold(link.address == order.to && link.deadline == order.deadline, "a mail says what its link says")?;
+    hold(link.address == order.to && order.deadline <= link.deadline, "a mail says what its link says")?;
     hold(link.mail == order.mail, "a link knows its latest mail")?;
     let kind = match link.purpose {
         Purpose::Recovery => MailKind::Link,
         Purpose::Forward => MailKind::Forward,
         Purpose::Invitation => MailKind::Invitation,
     };
-    hold(kind == order.kind, "a mail's text is of its link's purpose")?;
+    let reminder = order.kind == MailKind::Reminder && link.purpose == Purpose::Invitation;
+    hold(kind == order.kind || reminder, "a mail's text is of its link's purpose")?;
     hold(!link.address.ends_with("univ.example"), "no link goes to the campus's own addresses")
 }
 

@@ -52,6 +52,8 @@ pub const PLACES: &[&str] = &[
     "mail Forward",
     "mail Invitation",
     "mail Activated",
+    "mail Reminder",
+    "mail PasswordChanged",
     "round 2",
     "drift",
     "answer SignIn",
@@ -116,6 +118,8 @@ pub enum Move {
     Outcome(usize),
     /// The sweep.
     Sweep,
+    /// The hour of the reminders; on some days too many mails were sent already.
+    Remind { limited: bool },
     /// The help desk.
     Desk { cancel: bool },
     /// The sysadmin reloads another configuration.
@@ -190,6 +194,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         4 => (any::<u8>(), 0..5usize).prop_map(|(mail, outcome)| Move::Mailed { mail: mail.into(), outcome }),
         2 => (0..8usize).prop_map(Move::Outcome),
         2 => Just(Move::Sweep),
+        4 => prop::bool::weighted(0.2).prop_map(|limited| Move::Remind { limited }),
         2 => prop::bool::weighted(0.3).prop_map(|cancel| Move::Desk { cancel }),
         3 => reload().prop_map(Move::Reload),
         2 => any::<u8>().prop_map(|turn| Move::Resynchronise { turn: turn.into() }),

@@ -149,6 +149,7 @@ impl Player {
             Move::Mailed { mail, outcome } => self.mailed(*mail, *outcome),
             Move::Outcome(which) => self.outcome(*which),
             Move::Sweep => self.tell(&Event::Elapsed, false).map(|_| ()),
+            Move::Remind { limited } => self.tell(&Event::Remind, *limited).map(|_| ()),
             Move::Desk { cancel } => {
                 let event = if *cancel { Event::AdminCancel } else { Event::AdminResend };
                 self.tell(&event, false).map(|_| ())

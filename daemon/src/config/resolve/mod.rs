@@ -2,7 +2,7 @@
 
 use super::raw::{self, Raw, Texts};
 use super::settings::{Attributes, GateSettings, Settings};
-use super::{CharterView, Fault, Faults, Sources};
+use super::{CharterView, Fault, Faults, Sources, units};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The languages that people can be spoken to in.
@@ -22,6 +22,8 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
     let rates = check.rates(&raw.limits);
     let roles = check.roles(&raw.gate);
     let sweep = check.sweep(&raw);
+    let reminders = check.take("reminders.schedule", units::schedule(&raw.reminders.schedule));
+    check.reports(&raw.reports);
     let password = check.password(&raw.password);
     check.gate(&raw.gate);
     check.log(&raw.log);
@@ -54,6 +56,8 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
         unknown: raw.check.unknown,
         pass: raw.check.pass,
         sweep: sweep?,
+        reminders: reminders?,
+        reports: raw.reports.to,
         store: raw.store.path,
         log: raw.log,
         key: key?,

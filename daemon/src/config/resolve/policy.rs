@@ -42,6 +42,14 @@ impl Checker<'_> {
                 }
             }
         }
+        let reminder = self.take("reminders.after", units::patience(&raw.reminders.after));
+        if let (Some(Some(after)), Some(limits)) = (reminder, &limits)
+            && after >= limits.enrolment_idle
+        {
+            let what =
+                "should be shorter than limits.enrolment-idle: nobody is reminded whose enrolment has ended";
+            self.caution("reminders.after", what);
+        }
         let charter = self.charter(&raw.charter);
         Some(Policy {
             zone: zone?,
@@ -52,6 +60,7 @@ impl Checker<'_> {
             recovery_continues_anywhere: raw.links.recovery_link_continues == raw::Continues::Anywhere,
             charter: charter?,
             populations: self.populations(&raw.populations),
+            reminder: reminder?,
             limits: limits?,
         })
     }

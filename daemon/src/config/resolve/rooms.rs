@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// What `parvis-hook` gives the call that waits for the directory.
 const PASSWORD_TIME: Duration = Duration::from_secs(10);
+/// Who may get the report.
+const MOST_READERS: usize = 16;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Checker<'_> {
@@ -210,6 +212,20 @@ impl Checker<'_> {
                 Some(span)
             });
         Some(SweepSettings { schedule: schedule?, keep_done: keep_done?, keep_closed: keep_closed? })
+    }
+
+    pub(super) fn reports(&mut self, reports: &raw::Reports) {
+        for address in &reports.to {
+            if let Err(fault) = parvis_enrolment::address::Address::parse(address) {
+                self.fault("reports.to", format!("{address:?}: {fault}"));
+            }
+        }
+        if reports.to.len() > MOST_READERS {
+            self.fault(
+                "reports.to",
+                format!("at most {MOST_READERS} addresses: a list of your mail system's has more"),
+            );
+        }
     }
 
     pub(super) fn password(&mut self, password: &raw::Password) -> PasswordPolicy {

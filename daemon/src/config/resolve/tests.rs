@@ -108,6 +108,9 @@ fn each_of_these_is_a_fault_by_itself() {
         ("[limits]\nmails-a-link = 0\n", "limits.mails-a-link"),
         ("[limits]\nsession-longest = \"1m\"\n", "limits.session-longest"),
         ("[directory]\ntimeout = \"5s\"\n", "directory.timeout"),
+        ("[reminders]\nafter = \"soon\"\n", "reminders.after"),
+        ("[reminders]\nschedule = \"10:00\"\n", "reminders.schedule"),
+        ("[reports]\nto = [\"root@univ.example\", \"root\"]\n", "reports.to"),
         ("[log]\nfilter = \"ldap3=trace\"\n", "log.filter"),
         ("[log]\nfilter = \"loud\"\n", "log.filter"),
     ] {
@@ -123,8 +126,9 @@ fn what_is_hardly_meant_is_a_caution() {
         ("[sweep]\nkeep-closed = \"2 days\"\n[limits]\nnotice = \"48h\"\n", "sweep.keep-closed"),
         (
             "[limits]\nenrolment-idle = \"24h\"\n[links]\ninvitation = \"1h\"\nforward = \"1h\"\n",
-            "limits.enrolment-idle",
+            "limits.enrolment-idle,reminders.after",
         ),
+        ("[reminders]\nafter = \"720h\"\n", "reminders.after"),
     ] {
         let settings = trial(text).unwrap_or_else(|faults| panic!("{faults:?}"));
         let keys: Vec<&str> = settings.cautions.iter().map(|caution| caution.key.as_str()).collect();

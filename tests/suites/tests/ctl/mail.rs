@@ -11,7 +11,7 @@ fn a_preview_is_the_mail_in_the_campus_s_words() {
     let config = format!("[mail]\noverrides = {:?}\n", folder.path().display().to_string());
     let mut scene = Scene::start(SceneOptions { config, ..SceneOptions::default() }).unwrap();
     scene.daemon.terminate().unwrap();
-    for name in ["link", "forward", "invitation", "activated"] {
+    for name in ["link", "forward", "invitation", "reminder", "activated", "password-changed", "report"] {
         for (locale, campus) in [("fr", "Université de l’Exemple"), ("en", "University of Example")] {
             let text = ctl(&scene.daemon, &["mail", "preview", name, "--locale", locale]).code(0);
             assert!(text.out.starts_with("Subject: ") && text.out.contains(campus), "{text:?}");
@@ -35,7 +35,10 @@ fn a_preview_is_the_mail_in_the_campus_s_words() {
     assert!(said.out.contains("Université") && said.err.contains("fr/link.txt"), "{said:?}");
 
     let said = ctl(&scene.daemon, &["mail", "preview", "welcome"]).code(64);
-    assert!(said.err.contains("link, forward, invitation, activated"), "{said:?}");
+    assert!(
+        said.err.contains("link, forward, invitation, reminder, activated, password-changed, report"),
+        "{said:?}"
+    );
     ctl(&scene.daemon, &["mail", "preview", "link", "--locale", "de"]).code(64);
 }
 

@@ -23,8 +23,9 @@ cargo verify [--full] [--only NAME]... [--screenshots DIR] [--list]
 
   --full             the long forms of the suites too (PARVIS_FULL=1)
   --only NAME        only the stages whose name contains NAME; may be given again
-  --screenshots DIR  keep a picture of every page there, in both languages, 360 and
-                     1280 pixels wide (the stage pages makes them)
+  --screenshots DIR  keep a picture of every page and every mail there, in both
+                     languages, 360 and 1280 pixels wide (the stages pages and
+                     mail_html make them)
   --list             print the stages and stop
 
 Needs root, or sudo without a password: some suites run servers that drop
