@@ -24,6 +24,8 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "mail.helo",
     "mail.username",
     "mail.bounces",
+    "mail.dkim.domain",
+    "mail.dkim.selector",
     "mail.intercept",
     "mail.overrides",
     "password.breached",

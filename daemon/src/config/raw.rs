@@ -181,6 +181,15 @@ pub struct Mail {
     pub overrides: Option<PathBuf>,
     pub retry_first: String,
     pub retry_longest: String,
+    pub dkim: Dkim,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dkim {
+    pub selector: Option<String>,
+    pub domain: Option<String>,
+    pub key_credential: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]

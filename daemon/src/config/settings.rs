@@ -4,11 +4,12 @@ use super::raw::{Security, Texts, Unknown};
 use super::units::Rate;
 use crate::directory;
 use crate::directory::mapping::Mapping;
-use crate::mail::{Login, ReturnPath};
+use crate::mail::{Login, ReturnPath, Signer};
 use jiff::{SignedDuration, Span};
 use parvis_enrolment::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The longest address to go back to, in bytes.
 const LONGEST_RETURN: usize = 512;
@@ -73,6 +74,8 @@ pub struct MailSettings {
     pub overrides: Option<PathBuf>,
     pub retry_first: SignedDuration,
     pub retry_longest: SignedDuration,
+    /// Signs them; `None`: the mail server does.
+    pub dkim: Option<Arc<Signer>>,
 }
 
 /// The local password rules.

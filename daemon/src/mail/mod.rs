@@ -8,6 +8,7 @@
 
 pub mod address;
 mod clean;
+mod dkim;
 pub mod message;
 mod overrides;
 pub mod report;
@@ -21,6 +22,7 @@ mod verdict;
 mod wire;
 
 pub use address::{Address, AddressFault};
+pub use dkim::{DkimFault, Signer};
 pub use message::{ComposeError, Composed, Letter, Sender, compose};
 pub use report::{ReturnPath, ReturnPathFault};
 pub use settings::{Login, RelayFault, RelaySettings, Security};

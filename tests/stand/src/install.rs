@@ -40,6 +40,11 @@ pub const DOVECOT: [Package; 5] = [
     Package { name: "dovecot-sieve", purpose: "to forward from them" },
     Package { name: "dovecot-ldap", purpose: "that ask the directory" },
 ];
+/// dkimpy, and what it verifies Ed25519 with.
+pub const DKIMPY: [Package; 2] = [
+    Package { name: "python3-dkim", purpose: "another's judgement of our signatures" },
+    Package { name: "python3-nacl", purpose: "those by Ed25519 among them" },
+];
 /// PostSRSd.
 pub const POSTSRSD: Package = Package { name: "postsrsd", purpose: "rewritten senders of forwarded mail" };
 /// systemd-analyze.
@@ -154,6 +159,8 @@ pub const EVERYTHING: &[Package] = &[
     DOVECOT[3],
     DOVECOT[4],
     POSTSRSD,
+    DKIMPY[0],
+    DKIMPY[1],
     SYSTEMD,
     FAKETIME,
     E2FSPROGS,

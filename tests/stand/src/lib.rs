@@ -12,6 +12,7 @@ pub mod certs;
 pub mod daemon;
 pub mod directory;
 pub mod djangocas;
+pub mod dkim;
 pub mod dovecot;
 pub mod ds389;
 pub mod front;

@@ -1,6 +1,6 @@
 //! What can be said of the settings by looking at them, and at this machine's users and time zones.
 
-use super::Notes;
+use super::{Notes, leaving};
 use crate::config::{Security, Settings, Who};
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -17,6 +17,7 @@ pub fn look(settings: &Settings, notes: &mut Notes) {
     addresses(settings, notes.about("pages"));
     sender(settings, notes.about("mail"));
     return_path(settings, notes.about("mail"));
+    leaving::signature(settings, notes.about("mail"));
     roles(settings, notes.about("roles"));
     gate(settings, notes.about("applications"));
 }
@@ -121,7 +122,7 @@ fn return_path(settings: &Settings, notes: &mut Notes) {
 }
 
 /// Whether a domain is another, or below it; both in lower case.
-fn within(domain: &str, other: &str) -> bool {
+pub fn within(domain: &str, other: &str) -> bool {
     domain.strip_suffix(other).is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 

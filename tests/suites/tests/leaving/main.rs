@@ -1,0 +1,4 @@
+//! How mail leaves: signed, and by another way than SMTP. With real programs at the other end.
+#![cfg(test)]
+
+mod dkim;
