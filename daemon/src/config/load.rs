@@ -28,6 +28,7 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "mail.dkim.selector",
     "mail.intercept",
     "mail.overrides",
+    "mail.socket",
     "password.breached",
 ];
 /// Tables whose keys are the campus's own (languages).

@@ -4,10 +4,11 @@ use super::raw::{Security, Texts, Unknown};
 use super::units::Rate;
 use crate::directory;
 use crate::directory::mapping::Mapping;
-use crate::mail::{Login, ReturnPath, Signer};
+use crate::mail::{Login, ReturnPath, Signer, Way};
 use jiff::{SignedDuration, Span};
 use parvis_enrolment::Policy;
 use secrecy::{ExposeSecret, SecretString};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ pub struct CharterView {
 
 /// How mail leaves.
 pub struct MailSettings {
+    pub way: Way,
     pub host: String,
     pub port: u16,
     pub security: Security,
@@ -74,6 +76,8 @@ pub struct MailSettings {
     pub overrides: Option<PathBuf>,
     pub retry_first: SignedDuration,
     pub retry_longest: SignedDuration,
+    /// Whether domains are looked up, by these servers; none of them: the system's.
+    pub mx: Option<Vec<SocketAddr>>,
     /// Signs them; `None`: the mail server does.
     pub dkim: Option<Arc<Signer>>,
 }

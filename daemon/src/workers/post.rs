@@ -161,6 +161,7 @@ fn reached(mail: &MailSettings) -> RelaySettings {
     });
     let timeout = Duration::from_millis(mail.timeout.as_millis().try_into().unwrap_or(30_000));
     RelaySettings {
+        way: mail.way.clone(),
         port: mail.port,
         security: match mail.security {
             Wanted::None => Security::None,

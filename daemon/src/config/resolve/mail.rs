@@ -3,9 +3,10 @@
 use super::super::raw;
 use super::super::{MailSettings, Sources, units};
 use super::Checker;
-use crate::mail::{DkimFault, Login, RelayFault, ReturnPath, ReturnPathFault, Signer};
+use crate::mail::{DkimFault, Login, RelayFault, ReturnPath, ReturnPathFault, Signer, Way};
 use crate::workers::relay;
 use secrecy::ExposeSecret;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 impl Checker<'_> {
@@ -33,9 +34,18 @@ impl Checker<'_> {
                 ),
             }
         }
+        let way = match mail.transport {
+            raw::Transport::Smtp => Way::Smtp,
+            raw::Transport::Lmtp => Way::Lmtp(mail.socket.clone()),
+            raw::Transport::Sendmail => Way::Sendmail(mail.sendmail.clone()),
+        };
+        if mail.socket.is_some() && mail.transport != raw::Transport::Lmtp {
+            self.fault("mail.socket", "is for transport = \"lmtp\" only");
+        }
+        let by_network = matches!(way, Way::Smtp | Way::Lmtp(None));
         let loopback = mail.host == "localhost"
             || mail.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        if mail.security == raw::Security::None && !loopback {
+        if mail.security == raw::Security::None && by_network && !loopback {
             self.fault("mail.security", "mail would leave this machine in clear: starttls or tls");
         }
         if mail.connections == 0 || mail.connections > 64 {
@@ -47,7 +57,9 @@ impl Checker<'_> {
             ("mail.retry-longest", &mail.retry_longest),
         ]
         .map(|(key, text)| self.take(key, units::positive(text)));
+        let mx = self.name_servers(&mail.mx_servers);
         let settings = MailSettings {
+            way,
             host: mail.host.clone(),
             port: mail.port,
             security: mail.security,
@@ -62,14 +74,19 @@ impl Checker<'_> {
             overrides: mail.overrides.clone(),
             retry_first: first?,
             retry_longest: longest?,
+            mx: mail.mx_lookup.then_some(mx),
             dkim: dkim?,
         };
         if let Err(fault) = relay(&settings) {
             let key = match fault {
                 RelayFault::Host => "mail.host",
+                RelayFault::LmtpPort => "mail.port",
+                RelayFault::LoginOfProgram => "mail.username",
+                RelayFault::Path(_) if mail.transport == raw::Transport::Lmtp => "mail.socket",
+                RelayFault::Path(_) => "mail.sendmail",
                 RelayFault::HeloName => "mail.helo",
                 RelayFault::CaFile { .. } => "mail.ca-file",
-                RelayFault::PasswordInClear | RelayFault::Tls(_) => "mail.security",
+                RelayFault::PasswordInClear | RelayFault::TlsOnSocket | RelayFault::Tls(_) => "mail.security",
             };
             self.fault(key, fault.to_string());
         }
@@ -89,6 +106,17 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    fn name_servers(&mut self, servers: &[String]) -> Vec<SocketAddr> {
+        let server = |text: &String| {
+            let alone = text.parse().map(|ip: IpAddr| SocketAddr::from((ip, 53)));
+            alone.or_else(|_| text.parse()).map_err(|_| {
+                format!("{text:?} is no address of a name server such as 192.0.2.53 or 127.0.0.1:5353")
+            })
+        };
+        let found: Vec<_> = servers.iter().map(server).collect();
+        found.into_iter().filter_map(|found| self.take("mail.mx-servers", found)).collect()
     }
 
     /// What signs, where something does; `None` where it cannot.

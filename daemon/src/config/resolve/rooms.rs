@@ -69,6 +69,8 @@ impl Checker<'_> {
             bind: bind?,
             base: given.base.clone(),
             login_filter: given.login_filter.clone(),
+            address_filter: given.address_filter.clone(),
+            address_targets: given.address_targets.clone(),
             login_attribute: given.login_attribute.clone(),
             provisional: given.provisional.clone(),
             active: given.active.clone(),

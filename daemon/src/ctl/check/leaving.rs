@@ -1,8 +1,11 @@
-//! How mail leaves: who signs it.
+//! How mail leaves: by which way, and who signs it.
 
 use super::Notes;
 use super::settings::within;
-use crate::config::Settings;
+use crate::config::{MailSettings, Settings};
+use crate::mail::Way;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The longest text in one piece of a TXT record, in bytes (RFC 1035 section 3.3).
 const PIECE: usize = 255;
@@ -27,6 +30,48 @@ pub fn signature(settings: &Settings, notes: &mut Notes) {
         let what = format!("the signature is of {}, and mail.from in {from}", signer.domain());
         notes.warning(what, "one domain, or one below the other", action);
     }
+}
+
+/// Where mails are handed to.
+pub fn place(mail: &MailSettings) -> String {
+    match &mail.way {
+        Way::Smtp => format!("{} port {}", mail.host, mail.port),
+        Way::Lmtp(None) => format!("{} port {} (LMTP)", mail.host, mail.port),
+        Way::Lmtp(Some(socket)) => format!("{} (LMTP)", socket.display()),
+        Way::Sendmail(program) => program.display().to_string(),
+    }
+}
+
+/// What can be said of a way that only a mail would show.
+pub fn way(mail: &MailSettings, notes: &mut Notes) {
+    match &mail.way {
+        Way::Smtp => {}
+        Way::Lmtp(_) => {
+            let what =
+                "LMTP takes a mail for mailboxes of its own: recovery addresses are elsewhere, as a rule";
+            let action =
+                "only where that server relays what comes by LMTP; parvisctl mail test you@elsewhere.example";
+            notes.warning(what, "a server that sends mail to the world", action);
+        }
+        Way::Sendmail(program) => {
+            for helper in [program.clone(), program.with_file_name("postdrop")] {
+                if privileged(&helper) {
+                    let what = format!(
+                        "{} works by the rights of its own user or group, and the unit takes those away \
+                         (NoNewPrivileges)",
+                        helper.display()
+                    );
+                    let action = "use transport = \"smtp\" to localhost, which needs no such rights; or a sendmail \
+                                  without them, such as msmtp's";
+                    notes.warning(what, "a program without setuid and setgid", action);
+                }
+            }
+        }
+    }
+}
+
+fn privileged(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.mode() & 0o6000 != 0)
 }
 
 /// The record as a zone file has it: texts longer than [`PIECE`] in pieces.

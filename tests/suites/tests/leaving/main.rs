@@ -2,3 +2,5 @@
 #![cfg(test)]
 
 mod dkim;
+mod local;
+mod mx;
