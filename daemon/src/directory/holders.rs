@@ -72,7 +72,9 @@ impl Directory {
         let answer = self.ask(&query).await?;
         match answer.result.rc {
             // More than asked for is an answer as well.
-            0 | 4 => Ok(answer.entries.iter().filter_map(ber::entry).collect()),
+            0 | 4 => {
+                Ok(answer.entries.iter().filter_map(|found| ber::entry(found, self.dialect())).collect())
+            }
             _ => Err(refused(&answer)),
         }
     }

@@ -153,7 +153,9 @@ impl Directory {
         match written {
             Err(ApplyError::Gone) => Err(self.gone_or_moved(plan, ApplyError::Moved).await),
             // Of a name that nobody has, 389 DS says no more than that it may not be written.
-            Err(refused @ ApplyError::Refused { code: 50, .. }) => Err(self.gone_or_moved(plan, refused).await),
+            Err(refused @ ApplyError::Refused { code: 50, .. }) => {
+                Err(self.gone_or_moved(plan, refused).await)
+            }
             Err(
                 error @ (ApplyError::Unknown(_) | ApplyError::Unavailable(_) | ApplyError::PasswordOnly(_)),
             ) => {

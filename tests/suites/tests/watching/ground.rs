@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parvis_stand::{DirectoryServer, Ds389, Ds389Options, Person, Slapd, SlapdOptions, small};
-use parvisd::directory::{
-    Bind, Outside, Settings, Timeouts, Watching, Way,
-};
+use parvisd::directory::{Bind, Outside, Settings, Timeouts, Watching, Way};
 
 /// Between two questions, and between two comparisons, in these tests.
 pub const POLL: Duration = Duration::from_millis(300);
@@ -41,9 +39,16 @@ impl Ground {
             provisional: "(supannRessourceEtat={COMPTE}I:*)".to_owned(),
             active: "(supannRessourceEtat={COMPTE}A:*)".to_owned(),
             locked: "(supannRessourceEtat={COMPTE}S:*)".to_owned(),
-            attributes: ["cn", "displayName", "mail", "supannMailPerso", "supannRessourceEtatDate", "pwdReset"]
-                .map(str::to_owned)
-                .to_vec(),
+            attributes: [
+                "cn",
+                "displayName",
+                "mail",
+                "supannMailPerso",
+                "supannRessourceEtatDate",
+                "pwdReset",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 operation: Duration::from_secs(3),

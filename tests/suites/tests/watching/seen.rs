@@ -33,7 +33,8 @@ pub struct Seen {
 impl Seen {
     pub fn from(settings: Settings, cookie: Option<Vec<u8>>) -> Seen {
         let (sink, sightings) = mpsc::channel(8);
-        let task = tokio::spawn(parvisd::directory::watch(settings.prepare().unwrap(), outside(), cookie, sink));
+        let task =
+            tokio::spawn(parvisd::directory::watch(settings.prepare().unwrap(), outside(), cookie, sink));
         Seen {
             sightings,
             task,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parvis_stand::{Person, State, small};
 use parvisd::directory::{
-    ApplyError, BindOutcome, Charter, Chosen, Dialect, Directory, Entry, Found, Mapping, PasswordFault, Plan, Settings,
-    Standing, Way,
+    ApplyError, BindOutcome, Charter, Chosen, Dialect, Directory, Entry, Found, Mapping, PasswordFault, Plan,
+    Settings, Standing, Way,
 };
 
 use crate::ground::{Ground, outside};
@@ -157,7 +157,8 @@ async fn a_reader_sees_all_or_nothing(ground: Ground) {
             while !watched.load(Ordering::Relaxed) || after == 0 {
                 let entry = reader.read(uuid).await.unwrap().unwrap();
                 let state = entry.values("supannRessourceEtat").any(|value| value.starts_with("{COMPTE}A"));
-                let address = entry.first("mailForwardingAddress").is_some_and(|v| v.ends_with("@dehors.example"));
+                let address =
+                    entry.first("mailForwardingAddress").is_some_and(|v| v.ends_with("@dehors.example"));
                 let hidden = entry.first("supannListeRouge") == Some("TRUE");
                 assert!(state == address && state == hidden, "{entry:?}");
                 if state { after += 1 } else { before += 1 }
