@@ -79,7 +79,7 @@ impl Dns {
 
 /// One question by TCP, whose listener is made last.
 fn answers(address: SocketAddr) -> bool {
-    let question = b"\0\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x05takes\x07example\0\0\x0f\0\x01";
+    let question = b"\0\x1f\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x05takes\x07example\0\0\x0f\0\x01";
     let asked = || -> std::io::Result<usize> {
         let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500))?;
         stream.set_read_timeout(Some(Duration::from_millis(500)))?;
