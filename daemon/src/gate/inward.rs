@@ -124,6 +124,51 @@ mod tests {
         assert_eq!(of("j@bücher.example"), ["j@bücher.example", "j@xn--bcher-kva.example"]);
     }
 
+    /// Whether mail to the address comes back to Marie, a member of staff with a mailbox, when this entry is found.
+    fn check(whose: u8, attributes: &[(&str, &str)], address: &str, population: &str) -> bool {
+        let settings = crate::config::trial::settings("");
+        let mut marie = Enrolment::unseen(parvis_enrolment::Id([1; 16]), jiff::Timestamp::UNIX_EPOCH);
+        marie.profile.population = Some(population.to_owned());
+        marie.profile.mail = Some("marie@univ.example".to_owned());
+        let value = |(name, value): &(&str, &str)| ((*name).to_owned(), vec![value.as_bytes().to_vec()]);
+        let entry = Entry {
+            uuid: EntryUuid([whose; 16]),
+            dn: "uid=x".to_owned(),
+            stamp: "1".to_owned(),
+            attributes: attributes.iter().map(value).collect(),
+        };
+        let held = ["mail", "mailalternateaddress", "proxyaddresses"].map(str::to_owned);
+        comes_back(&settings, &marie, &entry, &held, &Address::parse(address).unwrap())
+    }
+
+    #[test]
+    fn the_person_s_own_aliases_and_what_forwards_to_them_come_back() {
+        const OWN: u8 = 1;
+        const OTHER: u8 = 2;
+        for (whose, name, value, address, expected) in [
+            (OWN, "mailalternateaddress", "Marie@etu.test", "marie+x@ETU.test", true),
+            (OWN, "proxyaddresses", "smtp:marie@etu.test", "marie@etu.test", true),
+            (OWN, "mail", "marie@etu.test", "marie@etu.test", true),
+            // A subtype of mail in SUPANN's schema, and so found by a search for it: an address elsewhere.
+            (OWN, "supannautremail", "marie@perso.test", "marie@perso.test", false),
+            (OWN, "mailforwardingaddress", "marie@perso.test", "marie@perso.test", false),
+            (OTHER, "mailalternateaddress", "marie@etu.test", "marie@etu.test", false),
+            (OTHER, "mailforwardingaddress", "MARIE+list@univ.example", "list@asso.test", true),
+            (OTHER, "maildrop", "marie@univ.example", "list@asso.test", true),
+            (OTHER, "mailforwardingaddress", "paul@univ.example", "list@asso.test", false),
+        ] {
+            assert_eq!(
+                check(whose, &[(name, value)], address, "staff"),
+                expected,
+                "{name}: {value}, {address}"
+            );
+        }
+        assert!(
+            !check(OWN, &[("mail", "paul@perso.test")], "paul@perso.test", "vacataires"),
+            "no mailbox here"
+        );
+    }
+
     #[test]
     fn what_active_directory_writes_before_an_address_is_no_part_of_it() {
         for (value, bare) in

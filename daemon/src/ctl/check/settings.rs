@@ -2,6 +2,7 @@
 
 use super::{Notes, leaving};
 use crate::config::{Security, Settings, Who};
+use crate::mail::Way;
 use nix::unistd::{Gid, Group, Uid, User};
 
 /// Addresses, senders, time, roles, and what no look can find.
@@ -76,6 +77,10 @@ fn sender(settings: &Settings, notes: &mut Notes) {
         let action =
             "use an address of the campus: receivers check that its domain lets this server send (SPF, DKIM)";
         notes.warning(format!("mails come from {from}"), "an address in one of campus.domains", action);
+    }
+    if matches!(settings.mail.way, Way::Sendmail(_)) {
+        // Who is greeted, and how, is the program's affair.
+        return;
     }
     let helo = settings.mail.helo.clone().unwrap_or_else(|| {
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
