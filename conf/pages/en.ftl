@@ -83,6 +83,8 @@ resend-after-count = Possible in { $count ->
 resend-now = The same link is sent once more.
 # The address looks like a frequent slip; never corrected without the person.
 meant = Did you mean { $domain }? If so, correct the address below.
+# The domain does not exist, or says that it takes no mail; a warning, nothing is refused for it.
+unreachable = It seems that this address cannot receive mail: what stands after the @ is no mail domain. If there is a slip in it, correct the address below.
 correct-address = Is the address wrong? Correct it
 forward-nothing = Do not forward my mail
 address-refused-title = This address does not take our mail

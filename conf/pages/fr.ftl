@@ -89,6 +89,8 @@ resend-after-count = Possible dans { $count ->
 resend-now = Le même lien sera envoyé une nouvelle fois.
 # L’adresse ressemble à une faute de frappe fréquente ; jamais corrigée sans la personne.
 meant = Vouliez-vous écrire « { $domain } » ? Si oui, corrigez l’adresse ci-dessous.
+# Le domaine n’existe pas, ou annonce qu’il ne prend pas de mail ; un avertissement, rien n’est refusé pour cela.
+unreachable = Cette adresse ne semble pas pouvoir recevoir de mails : ce qui suit le @ n’est pas un domaine de messagerie. S’il s’y trouve une faute de frappe, corrigez l’adresse ci-dessous.
 correct-address = L’adresse n’est pas la bonne ? La corriger
 forward-nothing = Ne pas rediriger mes mails
 address-refused-title = Cette adresse n’accepte pas nos mails

@@ -74,6 +74,21 @@ impl Address {
         })
     }
 
+    /// The same without a detail: what stands before the first of these characters (RFC 5233's user part). A quoted name
+    /// has none.
+    pub fn bare(&self, delimiters: &str) -> Self {
+        let local = self.local.as_str();
+        let at = local.char_indices().skip(1).find(|(_, c)| delimiters.contains(*c)).map(|(at, _)| at);
+        let user = at.filter(|_| !local.starts_with('"')).and_then(|at| local.get(..at)).unwrap_or(local);
+        Self { local: user.to_owned(), domain: self.domain.clone() }
+    }
+
+    /// Whether both reach the same mailbox of a mail system where these characters begin a detail.
+    pub fn reaches(&self, other: &str, delimiters: &str) -> bool {
+        Self::parse(other)
+            .is_ok_and(|other| self.bare(delimiters).same_as(&other.bare(delimiters).to_string()))
+    }
+
     /// As shown to somebody who has not proven that it is theirs: `j•••@e•••.org`.
     pub fn masked(&self) -> String {
         let (name, top) = self.domain.rsplit_once('.').unwrap_or((&self.domain, ""));
@@ -185,6 +200,19 @@ mod tests {
         assert!(within("a@univ.example") && within("a@UNIV.example") && within("a@etu.univ.example"));
         assert!(within("a@xn--bcher-kva.example"));
         assert!(!within("a@notuniv.example") && !within("a@univ.example.org"));
+    }
+
+    #[test]
+    fn a_detail_is_seen_through_where_the_mail_system_knows_details() {
+        let reaches = |text: &str, own: &str, marks: &str| Address::parse(text).unwrap().reaches(own, marks);
+        assert!(reaches("Jeanne+a+b@univ.example", "jeanne@univ.example", "+"));
+        assert!(reaches("jeanne@univ.example", "jeanne+x@univ.example", "+"));
+        assert!(reaches("jeanne-x@UNIV.example", "jeanne@univ.example", "+-"));
+        assert!(!reaches("jeanne-x@univ.example", "jeanne@univ.example", "+"));
+        assert!(!reaches("jeanne+x@univ.example", "jeanne@univ.example", ""));
+        assert!(!reaches("+x@univ.example", "x@univ.example", "+"));
+        assert!(!reaches("\"jeanne +x\"@univ.example", "jeanne@univ.example", "+"));
+        assert!(!reaches("jeanne+x@univ.example", "jeanne@etu.univ.example", "+"));
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub enum Request {
         session: Id,
         /// As typed.
         address: String,
+        /// Whether mail to it comes back to this person here, as far as the directory says.
+        inward: bool,
     },
     /// Steps 4 and 8.
     Redeem {
@@ -129,6 +131,8 @@ pub enum Request {
         session: Id,
         /// As typed; `None` for no forwarding.
         forward: Option<String>,
+        /// Whether mail to it comes back to this person here, as far as the directory says.
+        inward: bool,
         /// Whether the mailbox keeps a copy.
         keep_copy: bool,
     },

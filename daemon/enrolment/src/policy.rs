@@ -12,6 +12,8 @@ pub struct Policy {
     pub zone: TimeZone,
     /// The campus's own mail domains; those below them count as well.
     pub own_domains: Vec<String>,
+    /// The characters that may stand between the name of a mailbox here and a detail of its owner's (`jeanne+list`).
+    pub delimiters: String,
     /// How long a recovery link lasts.
     pub recovery: Validity,
     /// How long a forwarding link lasts.

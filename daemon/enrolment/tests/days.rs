@@ -170,7 +170,11 @@ fn a_vacataire_must_forward_and_prove_it() {
     world.ask(Request::Listing { session, listed: Some(false) }).unwrap();
     assert_eq!(world.mail(session, None), Err(Refusal::ForwardRequired));
     assert_eq!(world.mail(session, Some(MAILBOX)), Err(Refusal::ForwardLoop));
+    assert_eq!(world.mail(session, Some("Jeanne+tri@univ.example")), Err(Refusal::ForwardLoop));
     assert_eq!(world.mail(session, Some("x@univ.example")), Err(Refusal::AddressOwnDomain(Field::Forward)));
+    let alias = || Some("jeanne@etu.example".to_owned());
+    let asked = Request::Mail { session, forward: alias(), inward: true, keep_copy: false };
+    assert_eq!(world.ask(asked), Err(Refusal::AddressOwnDomain(Field::Forward)));
     world.mail(session, Some("other@example.net")).unwrap();
     assert_eq!(world.password(session), Err(Refusal::ForwardUnconfirmed));
     assert_eq!(world.redeem(Purpose::Forward, None), Ok(Answer::SignIn), "on the telephone");

@@ -222,10 +222,11 @@ fn rows(world: &World) -> Vec<(&'static str, Event)> {
     let mail = |forward: Option<&str>| Request::Mail {
         session,
         forward: forward.map(str::to_owned),
+        inward: false,
         keep_copy: true,
     };
     let password = |fault| Request::Password { session, fault, attempt: world.attempt() };
-    let address = |text: &str| Request::RecoveryAddress { session, address: text.to_owned() };
+    let address = |text: &str| Request::RecoveryAddress { session, address: text.to_owned(), inward: false };
     let seen = |standing, stamp: u64, in_person| {
         Event::Sighted(Sighting { stamp: stamp.to_string(), ..world.sighting(standing, in_person) })
     };

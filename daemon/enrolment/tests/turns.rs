@@ -388,7 +388,7 @@ fn every_answer_that_changes_something_counts_towards_the_limit() {
     };
     let mail = |forward: Option<&str>, keep_copy| {
         let forward = forward.map(str::to_owned);
-        Request::Mail { session, forward, keep_copy }
+        Request::Mail { session, forward, inward: false, keep_copy }
     };
     too_often(&mut world, charter("1"));
     world.accept(session, "1").unwrap();

@@ -24,8 +24,11 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "mail.helo",
     "mail.username",
     "mail.bounces",
+    "mail.dkim.domain",
+    "mail.dkim.selector",
     "mail.intercept",
     "mail.overrides",
+    "mail.socket",
     "password.breached",
 ];
 /// Tables whose keys are the campus's own (languages).

@@ -90,6 +90,7 @@ impl Sources {
             Some(&raw.links.key_credential),
             (raw.directory.bind == raw::Bind::Simple).then_some(&raw.directory.bind_password_credential),
             raw.mail.username.as_ref().map(|_| &raw.mail.password_credential),
+            raw.mail.dkim.selector.as_ref().map(|_| &raw.mail.dkim.key_credential),
         ];
         Ok(Places {
             files: load::layers(&self.file, &mut faults),

@@ -38,6 +38,7 @@ pub struct Campus {
     pub zone_name: Texts,
     pub locale: String,
     pub domains: Vec<String>,
+    pub recipient_delimiter: String,
     pub letter_name: Texts,
     pub help_address: String,
     pub help_url: Option<String>,
@@ -92,6 +93,8 @@ pub struct Directory {
     pub bind_password_credential: String,
     pub base: String,
     pub login_filter: String,
+    pub address_filter: String,
+    pub address_targets: Vec<String>,
     pub login_attribute: String,
     pub name_attribute: String,
     pub mail_attribute: String,
@@ -166,6 +169,9 @@ pub enum Forwarding {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Mail {
+    pub transport: Transport,
+    pub socket: Option<PathBuf>,
+    pub sendmail: PathBuf,
     pub host: String,
     pub port: u16,
     pub security: Security,
@@ -183,6 +189,25 @@ pub struct Mail {
     pub overrides: Option<PathBuf>,
     pub retry_first: String,
     pub retry_longest: String,
+    pub mx_lookup: bool,
+    pub mx_servers: Vec<String>,
+    pub dkim: Dkim,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dkim {
+    pub selector: Option<String>,
+    pub domain: Option<String>,
+    pub key_credential: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Smtp,
+    Lmtp,
+    Sendmail,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]

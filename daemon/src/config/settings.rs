@@ -4,11 +4,13 @@ use super::raw::{Security, Texts, Unknown};
 use super::units::Rate;
 use crate::directory;
 use crate::directory::mapping::Mapping;
-use crate::mail::{Login, ReturnPath};
+use crate::mail::{Login, ReturnPath, Signer, Way};
 use jiff::{SignedDuration, Span};
 use parvis_enrolment::Policy;
 use secrecy::{ExposeSecret, SecretString};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The longest address to go back to, in bytes.
 const LONGEST_RETURN: usize = 512;
@@ -61,6 +63,7 @@ pub struct CharterView {
 
 /// How mail leaves.
 pub struct MailSettings {
+    pub way: Way,
     pub host: String,
     pub port: u16,
     pub security: Security,
@@ -77,6 +80,10 @@ pub struct MailSettings {
     pub overrides: Option<PathBuf>,
     pub retry_first: SignedDuration,
     pub retry_longest: SignedDuration,
+    /// Whether domains are looked up, by these servers; none of them: the system's.
+    pub mx: Option<Vec<SocketAddr>>,
+    /// Signs them; `None`: the mail server does.
+    pub dkim: Option<Arc<Signer>>,
 }
 
 /// The local password rules.

@@ -154,6 +154,25 @@ impl Mapping {
         self.rules.iter().map(|rule| rule.attribute.as_str())
     }
 
+    /// The object classes, in lower case, of which an entry needs one for any of these attributes to be written: those that
+    /// their rules name in `when`. None where a rule asks for no class, or where activation gives classes.
+    pub fn classes_for(&self, attributes: &[&str]) -> Vec<String> {
+        let is = |rule: &WriteRule, name: &str| rule.attribute.eq_ignore_ascii_case(name);
+        let of_these = |rule: &&WriteRule| attributes.iter().any(|name| is(rule, name));
+        let mut classes = Vec::new();
+        for rule in self.rules.iter().filter(of_these) {
+            let asked = rule.when.as_deref().unwrap_or_default();
+            let named =
+                asked.split("' in classes").filter_map(|before| before.rsplit_once('\'')).map(|(_, c)| c);
+            let count = asked.matches("' in classes").count();
+            if count == 0 {
+                return Vec::new();
+            }
+            classes.extend(named.take(count).map(str::to_ascii_lowercase));
+        }
+        if self.rules.iter().any(|rule| is(rule, "objectClass")) { Vec::new() } else { classes }
+    }
+
     /// What to write to this entry, for what this person chose.
     pub fn plan(&self, entry: &Entry, chosen: &Chosen) -> Result<Plan, PlanError> {
         let context = context(entry, chosen);

@@ -11,6 +11,7 @@ mod dialect;
 mod facts;
 pub mod filter;
 mod handle;
+mod holders;
 mod link;
 pub mod mapping;
 mod matching;
@@ -37,7 +38,7 @@ pub use dialect::Dialect;
 pub use handle::{Directory, DirectoryHealth};
 pub use mapping::{Charter, Chosen, Mapping, MappingFault, PlanError, WriteRule};
 pub use plan::Plan;
-pub use probe::{Finding, Level, Report, probe};
+pub use probe::{Asked, Finding, Level, Report, probe};
 pub use settings::{Bind, PasswordWrite, Prepared, Settings, SettingsFault, Timeouts, Watching, Way};
 pub use watch::{Sighting, watch};
 

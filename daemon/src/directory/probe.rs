@@ -2,6 +2,7 @@
 //!
 //! It changes nothing but the password of an entry that the sysadmin names for it.
 
+mod mailing;
 mod trial;
 
 use std::sync::Arc;
@@ -53,11 +54,27 @@ pub struct Report {
 /// At most so many provisional entries are counted.
 const MAX_COUNT: i32 = 10_000;
 
-/// Look at every server and, through the first that answers, at everything else. `writes` are the attributes that the
-/// mapping writes; `entry` is an entry made for tests, whose password will be changed; `random` gives random bits.
+/// What the rest of the configuration expects of the directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// The attributes that the mapping writes.
+    pub writes: &'a [String],
+    /// The object classes of which an entry needs one to say that no copy is kept; none: it needs none.
+    pub copy_classes: &'a [String],
+    /// The populations that may choose it.
+    pub forwarding: &'a [String],
+    /// The populations with a mailbox, whose address is in `mail_attribute`.
+    pub mailboxes: &'a [String],
+    /// Where that is.
+    pub mail_attribute: &'a str,
+    /// The campus's own mail domains.
+    pub domains: &'a [String],
+}
+
+/// Look at every server and, through the first that answers, at everything else. `entry` is an entry made for tests, whose password will be changed; `random` gives random bits.
 pub async fn probe(
     prepared: &Prepared,
-    writes: &[String],
+    asked: &Asked<'_>,
     entry: Option<&str>,
     random: &(dyn Fn() -> u64 + Send + Sync),
 ) -> Report {
@@ -70,7 +87,7 @@ pub async fn probe(
     }
     let mut write = prepared.settings.password_write;
     if let Some(link) = chosen
-        && let Err(fault) = look.beyond(&link, writes, entry, random, &mut write).await
+        && let Err(fault) = look.beyond(&link, asked, entry, random, &mut write).await
     {
         let what = format!("{}: {}", link.place, fault.words());
         look.fail(what, "an answer", "look at the server's log, then check again");
@@ -140,7 +157,7 @@ impl Look<'_> {
     async fn beyond(
         &mut self,
         link: &Link,
-        writes: &[String],
+        asked: &Asked<'_>,
         entry: Option<&str>,
         random: &(dyn Fn() -> u64 + Send + Sync),
         write: &mut Option<PasswordWrite>,
@@ -152,7 +169,9 @@ impl Look<'_> {
         self.unplaced(link).await?;
         self.watched(link, &capabilities).await?;
         self.capable(&capabilities);
-        self.known(link, &capabilities, writes).await?;
+        self.known(link, &capabilities, asked.writes).await?;
+        self.copies(link, asked).await?;
+        self.domains(link, asked).await?;
         let hashes = self.configured(link, &capabilities).await?;
         let proven = match entry {
             Some(entry) => self.tried(link, entry, random).await?,

@@ -62,7 +62,7 @@ impl Directory {
     }
 }
 
-fn refused(answer: &Answer) -> DirectoryError {
+pub(super) fn refused(answer: &Answer) -> DirectoryError {
     let result = &answer.result;
     match result.rc {
         3 | 11 | 51 | 52 => DirectoryError::Unavailable(refusal(result)),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Dialect;
 use super::filter::Filter;
+use super::holders::Holders;
 use super::states::States;
 use super::tls;
 
@@ -37,6 +38,10 @@ pub struct Settings {
     pub dialect: Option<Dialect>,
     /// How the provisional entries are watched.
     pub watch: Watching,
+    /// Which entries a mail address belongs to; `{address}` stands for it, escaped. Empty: the directory is not asked.
+    pub address_filter: String,
+    /// The attributes in which an entry names where it forwards its mail to.
+    pub address_targets: Vec<String>,
     /// Where the login itself is read.
     pub login_attribute: String,
     /// Entries to be activated.
@@ -149,6 +154,8 @@ impl Default for Settings {
             bind: Bind::External,
             base: String::new(),
             login_filter: "(uid={login})".to_owned(),
+            address_filter: String::new(),
+            address_targets: Vec::new(),
             login_attribute: "uid".to_owned(),
             provisional: "(supannRessourceEtat={COMPTE}I:*)".to_owned(),
             active: "(supannRessourceEtat={COMPTE}A:*)".to_owned(),
@@ -208,6 +215,7 @@ pub struct Prepared {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) states: States,
     pub(super) attributes: Arc<[String]>,
+    pub(super) holders: Holders,
 }
 
 /// Read in any case: who it is, when it changed, and when its password did.
@@ -238,6 +246,10 @@ impl Settings {
         if !self.login_filter.contains("{login}") {
             fault("login-filter", "it must contain {login}".to_owned());
         }
+        let holders = Holders::of(&self).unwrap_or_else(|wrong| {
+            fault(wrong.key, wrong.fault);
+            Holders::default()
+        });
         let states = states(&self, &mut fault);
         plain_checks(&self, &mut fault);
         let attributes = attributes(&self, &states, login.as_ref());
@@ -246,7 +258,8 @@ impl Settings {
         }
         match tls {
             Some(tls) if faults.is_empty() => {
-                Ok(Arc::new(Prepared { settings: self, servers, tls, states, attributes: attributes.into() }))
+                let attributes = attributes.into();
+                Ok(Arc::new(Prepared { settings: self, servers, tls, states, attributes, holders }))
             }
             _ => Err(faults),
         }

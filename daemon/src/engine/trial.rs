@@ -49,7 +49,9 @@ pub async fn at_listing(engine: &Engine, person: PersonId) -> Id {
     let Answer::Session(session) = opened.answer else { panic!("{:?}", opened.answer) };
     let address = "jeanne@example.org".to_owned();
     let proving =
-        tell(engine, person, Event::Asked(Request::RecoveryAddress { session, address })).await.unwrap();
+        tell(engine, person, Event::Asked(Request::RecoveryAddress { session, address, inward: false }))
+            .await
+            .unwrap();
     let link = proving.enrolment().newest(Purpose::Recovery).unwrap().id;
     let redeemed =
         tell(engine, person, Event::Asked(Request::Redeem { link, session: Some(session) })).await.unwrap();

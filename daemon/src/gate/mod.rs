@@ -8,6 +8,7 @@ mod bounce;
 mod check;
 mod connection;
 mod hook;
+mod inward;
 mod password;
 mod peers;
 mod people;
@@ -21,6 +22,7 @@ pub use peers::Peers;
 pub use turns::Turns;
 
 use crate::engine::Engine;
+use crate::mail::MailDomains;
 use crate::service::health::Board;
 use crate::sweep::Sweeper;
 use crate::words::Words;
@@ -37,6 +39,8 @@ pub struct Gate {
     pub board: Arc<Board>,
     pub peers: Peers,
     pub sweeper: Arc<Sweeper>,
+    /// What the DNS has said of the domains of addresses.
+    pub domains: MailDomains,
     pub since: jiff::Timestamp,
     /// One permit a call under way: all of them, when the last has ended.
     pub under_way: tokio::sync::Semaphore,

@@ -25,7 +25,9 @@ pub async fn enter(desk: &Desk, call: Enter) -> Result<StepAnswer, Trouble> {
 pub async fn recovery_address(desk: &Desk, call: RecoveryAddress) -> Result<StepAnswer, Trouble> {
     let token = desk.session(&call.session).ok_or_else(no_session)?;
     let counted = desk.counted_address(token, Some(&call.address));
-    go(desk, token, &counted, Request::RecoveryAddress { session: token.id, address: call.address }).await
+    let inward = desk.inward(token, Some(&call.address), &counted).await;
+    let request = Request::RecoveryAddress { session: token.id, address: call.address, inward };
+    go(desk, token, &counted, request).await
 }
 
 pub async fn redeem(desk: &Desk, call: Redeem) -> Result<StepAnswer, Trouble> {
@@ -70,7 +72,9 @@ pub async fn listing(desk: &Desk, call: Listing) -> Result<StepAnswer, Trouble> 
 pub async fn mail(desk: &Desk, call: Mail) -> Result<StepAnswer, Trouble> {
     let token = desk.session(&call.session).ok_or_else(no_session)?;
     let counted = desk.counted_address(token, call.forward.as_deref());
-    let request = Request::Mail { session: token.id, forward: call.forward, keep_copy: call.keep_copy };
+    let inward = desk.inward(token, call.forward.as_deref(), &counted).await;
+    let request =
+        Request::Mail { session: token.id, forward: call.forward, inward, keep_copy: call.keep_copy };
     go(desk, token, &counted, request).await
 }
 

@@ -142,12 +142,19 @@ impl<'a> Viewer<'a> {
         Sent {
             address: masked(&link.address),
             meant: link.address.rsplit('@').next().and_then(meant).map(str::to_owned),
+            unreachable: self.unreachable(&link.address).then_some(true),
             at: at.map(|at| civil(self.settings, *at)),
             delivery,
             detail,
             deadline: self.deadline(link.deadline),
             resend_after: u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Whether the DNS has said, a while ago at most, that the address's domain takes no mail.
+    fn unreachable(&self, address: &str) -> bool {
+        let domain = address.rsplit('@').next().unwrap_or_default();
+        self.settings.mail.mx.is_some() && self.desk.gate.domains.closed(domain)
     }
 
     fn deadline(&self, at: Timestamp) -> Deadline {

@@ -4,6 +4,7 @@
 //! mail sent twice after a crash can be recognised. Nothing here talks to a server.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 
 use super::address::{Address, AddressFault};
 use super::clean;
+use super::dkim::Signer;
 use super::templates::Rendered;
 use super::values::Locale;
 
@@ -22,6 +24,7 @@ pub struct Sender {
     name: String,
     address: Address,
     reply_to: Option<Address>,
+    signer: Option<Arc<Signer>>,
 }
 
 impl Sender {
@@ -35,7 +38,15 @@ impl Sender {
             name: clean::name(name),
             address: Address::parse(address).map_err(ComposeError::Sender)?,
             reply_to: reply_to.map(Address::parse).transpose().map_err(ComposeError::Sender)?,
+            signer: None,
         })
+    }
+
+    /// The same, whose messages carry a signature of its domain (DKIM).
+    #[must_use]
+    pub fn signed_by(mut self, signer: Option<Arc<Signer>>) -> Self {
+        self.signer = signer;
+        self
     }
 
     /// The address in `From`.
@@ -114,7 +125,18 @@ pub fn compose(sender: &Sender, letter: &Letter<'_>) -> Result<Composed, Compose
         builder.multipart(parts).map_err(|e| ComposeError::Build(clean::plain(&e.to_string(), 200)))?;
     let hidden = long_words(&letter.rendered.text);
     let from = letter.return_path.unwrap_or(&sender.address).clone();
-    Ok(Composed { from, to, bytes: message.formatted(), hidden })
+    let bytes = signed(sender.signer.as_deref(), message.formatted(), letter.date)?;
+    Ok(Composed { from, to, bytes, hidden })
+}
+
+/// With the signature's header before it, where the sender signs.
+fn signed(signer: Option<&Signer>, message: Vec<u8>, date: Timestamp) -> Result<Vec<u8>, ComposeError> {
+    let Some(signer) = signer else { return Ok(message) };
+    let mut bytes = signer
+        .header(&message, date)
+        .ok_or_else(|| ComposeError::Build("DKIM: the key does not sign".into()))?;
+    bytes.extend_from_slice(&message);
+    Ok(bytes)
 }
 
 /// Why there is no message.

@@ -1,6 +1,6 @@
-//! Mail: templates, the message, the SMTP conversation.
+//! Mail: templates, the message, its signature, the ways in which it leaves.
 //!
-//! It turns a template and values into an RFC 5322 message, and hands a message to an SMTP server. It knows neither
+//! It turns a template and values into an RFC 5322 message, and hands a message to a server or a program. It knows neither
 //! enrolments nor the store nor the directory; when and whether to send is `workers`' business. Nothing in this
 //! folder writes to a log: a message holds a link, and whoever reads the log must not get it.
 //!
@@ -8,12 +8,16 @@
 
 pub mod address;
 mod clean;
+mod dkim;
 pub mod message;
 mod night;
+mod mx;
 mod overrides;
+mod relay;
 pub mod report;
+mod sendmail;
 mod settings;
-pub mod smtp;
+mod smtp;
 mod starttls;
 pub mod templates;
 mod tls;
@@ -22,10 +26,12 @@ mod verdict;
 mod wire;
 
 pub use address::{Address, AddressFault};
+pub use dkim::{DkimFault, Signer};
 pub use message::{ComposeError, Composed, Letter, Sender, compose};
+pub use mx::MailDomains;
+pub use relay::{Accepted, Connection, Probe, Relay};
 pub use report::{ReturnPath, ReturnPathFault};
-pub use settings::{Login, RelayFault, RelaySettings, Security};
-pub use smtp::{Accepted, Connection, Probe, Relay};
+pub use settings::{Login, RelayFault, RelaySettings, Security, Way};
 pub use templates::{Rendered, TemplateFault, TemplateFaults, Templates};
 pub use values::{Campus, Locale, MailName, Person, Values};
 pub use verdict::{Enhanced, SendError};

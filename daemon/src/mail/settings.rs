@@ -10,6 +10,8 @@ use super::wire::Transcript;
 /// How to reach the mail server.
 #[derive(Clone, Debug)]
 pub struct RelaySettings {
+    /// What is spoken to it, and where it is.
+    pub way: Way,
     /// A host name, or an IP address. With TLS, the certificate must be for it.
     pub host: String,
     /// 25, 465 and 587 are usual.
@@ -39,6 +41,7 @@ impl RelaySettings {
     #[must_use]
     pub fn new(host: impl Into<String>, helo_name: impl Into<String>) -> Self {
         Self {
+            way: Way::Smtp,
             host: host.into(),
             port: 25,
             security: Security::None,
@@ -60,14 +63,33 @@ impl RelaySettings {
         if !named(&self.helo_name) {
             return Err(RelayFault::HeloName);
         }
-        if !named(&self.host) {
-            return Err(RelayFault::Host);
+        match &self.way {
+            Way::Smtp | Way::Lmtp(None) if !named(&self.host) => return Err(RelayFault::Host),
+            Way::Lmtp(None) if self.port == 25 => return Err(RelayFault::LmtpPort),
+            Way::Lmtp(Some(_)) if self.security != Security::None => return Err(RelayFault::TlsOnSocket),
+            Way::Sendmail(_) if self.login.is_some() => return Err(RelayFault::LoginOfProgram),
+            Way::Lmtp(Some(path)) | Way::Sendmail(path) if !path.is_absolute() => {
+                return Err(RelayFault::Path(path.clone()));
+            }
+            Way::Lmtp(Some(_)) | Way::Sendmail(_) => return Ok(()),
+            Way::Smtp | Way::Lmtp(None) => {}
         }
         if self.security == Security::None && self.login.is_some() && !is_this_machine(&self.host) {
             return Err(RelayFault::PasswordInClear);
         }
         Ok(())
     }
+}
+
+/// How a mail gets to the mail server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// SMTP (RFC 5321) to the host and port.
+    Smtp,
+    /// LMTP (RFC 2033): to the host and port, or to a Unix socket.
+    Lmtp(Option<PathBuf>),
+    /// This program, which is called as sendmail is.
+    Sendmail(PathBuf),
 }
 
 /// How the conversation is protected.
@@ -98,6 +120,18 @@ pub enum RelayFault {
     /// Not a host name or an IP address.
     #[error("the mail server's host is no host name")]
     Host,
+    /// Not where LMTP may be spoken.
+    #[error("LMTP is not spoken on port 25 (RFC 2033 section 5): 24 is usual, or a Unix socket")]
+    LmtpPort,
+    /// A Unix socket needs none.
+    #[error("there is no TLS on a Unix socket: security = \"none\"")]
+    TlsOnSocket,
+    /// Who signs in is the program's affair.
+    #[error("sendmail signs in by itself, if at all: a username says nothing to it")]
+    LoginOfProgram,
+    /// Of a program or a socket.
+    #[error("{} is no absolute path", .0.display())]
+    Path(PathBuf),
     /// Not a name for EHLO.
     #[error("the name for EHLO is no host name")]
     HeloName,

@@ -1,4 +1,4 @@
-//! The conversation with the campus's mail server (RFC 5321): one mail, one recipient, one verdict.
+//! The conversation with the campus's mail server (RFC 5321; LMTP, RFC 2033): one mail, one recipient, one verdict.
 //!
 //! Every step is under a deadline, and a connection that missed one, or whose send was cancelled, is never used again.
 //! It does not decide when to send or to try again: [`SendError`] says what a failure means, the caller what follows.
@@ -21,27 +21,27 @@ use tokio::time::{Instant, timeout};
 
 use super::address::Address;
 use super::message::Composed;
-use super::settings::{Login, RelayFault, RelaySettings, Security};
+use super::relay::{Accepted, Probe};
+use super::settings::{Login, RelayFault, RelaySettings, Security, Way};
 use super::starttls;
 use super::tls;
 use super::verdict::{Reply, SendError, Stage, fit, verdict};
 use super::wire::Wire;
 
-/// The campus's mail server, as it is configured. Cheap to clone; it holds no connection.
+/// A server that is spoken to. It holds no connection.
 #[derive(Clone, Debug)]
-pub struct Relay {
+pub(crate) struct Server {
     settings: Arc<RelaySettings>,
     helo: ClientId,
     tls: Option<(tls::Connector, ServerName<'static>)>,
 }
 
-impl Relay {
+impl Server {
     /// Reads the CA file and checks what can be checked without the network.
     ///
     /// # Errors
     /// One fault of the settings.
-    pub fn new(settings: RelaySettings) -> Result<Self, RelayFault> {
-        settings.check()?;
+    pub(crate) fn new(settings: RelaySettings) -> Result<Self, RelayFault> {
         let tls = match settings.security {
             Security::None => None,
             Security::StartTls | Security::Tls => {
@@ -57,7 +57,7 @@ impl Relay {
     ///
     /// # Errors
     /// [`SendError::Transient`] or [`SendError::Configuration`]; nothing was sent.
-    pub async fn connect(&self) -> Result<Connection, SendError> {
+    pub(crate) async fn connect(&self) -> Result<Conversation, SendError> {
         let limit = self.settings.step_deadline;
         let mut wire = within(limit, Stage::Connect, self.dial()).await?;
         if let Some((tls, name)) = &self.tls {
@@ -85,14 +85,14 @@ impl Relay {
         if let Some(login) = &self.settings.login {
             live.sign_in(login).await?;
         }
-        Ok(Connection { live: Some(live) })
+        Ok(Conversation { live: Some(live) })
     }
 
     /// Everything but a mail: connect, encrypt, sign in, name the sender, and take it back.
     ///
     /// # Errors
     /// As [`Self::connect`], and the sender's address refused.
-    pub async fn probe(&self, from: &Address) -> Result<Probe, SendError> {
+    pub(crate) async fn probe(&self, from: &Address) -> Result<Probe, SendError> {
         let mut connection = self.connect().await?;
         let Some(mut live) = connection.live.take() else {
             return Err(closed());
@@ -105,35 +105,43 @@ impl Relay {
             encrypted: self.tls.is_some(),
             signed_in: self.settings.login.is_some(),
             smtputf8: live.smtp.server_info().supports_feature(Extension::SmtpUtfEight),
-            sender_reply: words_of(&reply, &[]),
+            sender_reply: Some(words_of(&reply, &[])),
         };
-        Connection { live: Some(live) }.quit().await;
+        Conversation { live: Some(live) }.quit().await;
         Ok(probe)
     }
 
     async fn dial(&self) -> Result<Wire, SendError> {
-        let RelaySettings { host, port, .. } = self.settings.as_ref();
+        let RelaySettings { host, port, way, transcript, .. } = self.settings.as_ref();
+        if let Way::Lmtp(Some(path)) = way {
+            let fault = |e: std::io::Error| SendError::Transient {
+                code: None,
+                words: format!("connect to {}: {}", path.display(), fit(&e.to_string(), &[])),
+            };
+            let wire = Wire::connect_unix(path).await.map_err(fault)?;
+            return Ok(wire.in_lmtp(true).heard_by(transcript.clone()));
+        }
         let fault = |e: std::io::Error| SendError::Transient {
             code: None,
             words: format!("connect to {host} port {port}: {}", fit(&e.to_string(), &[])),
         };
         let addresses = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(fault)?;
         let wire = Wire::connect(addresses).await.map_err(fault)?;
-        Ok(wire.heard_by(self.settings.transcript.clone()))
+        Ok(wire.in_lmtp(matches!(way, Way::Lmtp(_))).heard_by(transcript.clone()))
     }
 }
 
 /// An open conversation. Dropping it closes it without a word; [`Self::quit`] is politer.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Conversation {
     /// Taken out while a step is under way: if that step's future is dropped, so is the connection.
     live: Option<Live>,
 }
 
-impl Connection {
+impl Conversation {
     /// Whether the next mail may go over this connection: it is open, was not idle for too long, and has not carried
     /// its share. After some seconds of silence the server is asked (NOOP).
-    pub async fn fit(&mut self) -> bool {
+    pub(crate) async fn fit(&mut self) -> bool {
         let Some(mut live) = self.live.take() else { return false };
         let (idle, settings) = (live.used.elapsed(), Arc::clone(&live.settings));
         if live.mails >= settings.mails_per_connection || idle >= settings.idle_limit {
@@ -150,7 +158,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`SendError`]. [`SendError::MaybeSent`] is the only one after which the mail may arrive.
-    pub async fn send(&mut self, mail: &Composed) -> Result<Accepted, SendError> {
+    pub(crate) async fn send(&mut self, mail: &Composed) -> Result<Accepted, SendError> {
         let Some(mut live) = self.live.take() else { return Err(closed()) };
         match live.deliver(mail).await {
             Ok(accepted) => {
@@ -169,33 +177,13 @@ impl Connection {
     }
 
     /// Says goodbye, and does not wait long for the answer.
-    pub async fn quit(mut self) {
+    pub(crate) async fn quit(mut self) {
         if let Some(mut live) = self.live.take() {
             let limit = live.settings.step_deadline.min(Duration::from_secs(2));
             // Whatever comes of it, the connection is closed: there is nothing to do about a failure.
             drop(timeout(limit, live.smtp.command(Quit)).await);
         }
     }
-}
-
-/// The server has taken the mail, and is answerable for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// What it said, with its queue's name for the mail as a rule: one line, at most 300 characters, no link.
-    pub reply: String,
-}
-
-/// What [`Relay::probe`] has seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// The conversation was under TLS, with a certificate that was verified.
-    pub encrypted: bool,
-    /// A login and password were accepted.
-    pub signed_in: bool,
-    /// Addresses outside ASCII can be reached.
-    pub smtputf8: bool,
-    /// What the server said to our sender's address.
-    pub sender_reply: String,
 }
 
 /// A kept connection that was silent for so long is asked before it is used.

@@ -1,10 +1,11 @@
-//! The bytes between us and a mail server: TCP, with or without TLS.
+//! The bytes between us and a mail server: TCP, with or without TLS, or a Unix socket.
 //!
 //! It stands between lettre and the socket because lettre reads a reply's line to its end, however long that is, and
 //! gives up on a reply that is not UTF-8. It knows no SMTP beyond "replies are lines".
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use lettre::transport::smtp::client::AsyncTokioStream;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -32,6 +33,9 @@ pub(crate) struct Wire {
     lines: usize,
     written: Arc<AtomicU64>,
     transcript: Option<Transcript>,
+    /// LMTP is spoken; and its greeting has not been given yet.
+    lmtp: bool,
+    lhlo: bool,
 }
 
 /// What a server has said, line by line, over all connections that write it down. What it is told is not in it: that
@@ -80,6 +84,18 @@ impl Wire {
         Err(last)
     }
 
+    /// A connection to a socket of this machine.
+    pub(crate) async fn connect_unix(path: &Path) -> io::Result<Self> {
+        Ok(Self::over(Stream::Unix(UnixStream::connect(path).await?)))
+    }
+
+    /// Speaks LMTP: with one recipient a mail, all that differs from SMTP is that EHLO is called LHLO (RFC 2033
+    /// section 4.1), and lettre knows no other word than EHLO.
+    pub(crate) fn in_lmtp(mut self, lmtp: bool) -> Self {
+        (self.lmtp, self.lhlo) = (lmtp, lmtp);
+        self
+    }
+
     /// Writes down what the server says from now on.
     pub(crate) fn heard_by(mut self, transcript: Option<Transcript>) -> Self {
         self.transcript = transcript;
@@ -91,9 +107,11 @@ impl Wire {
         match self.stream {
             Stream::Plain(stream) => {
                 let stream = tls.connect(name, stream).await?;
-                Ok(Self::over(Stream::Tls(Box::new(stream))).heard_by(self.transcript))
+                let wire = Self::over(Stream::Tls(Box::new(stream))).in_lmtp(self.lmtp);
+                Ok(wire.heard_by(self.transcript))
             }
             Stream::Tls(_) => Err(io::Error::other("the connection is under TLS already")),
+            Stream::Unix(_) => Err(io::Error::other("there is no TLS on a Unix socket")),
         }
     }
 
@@ -109,8 +127,17 @@ impl Wire {
     }
 
     fn over(stream: Stream) -> Self {
-        let unread = Vec::new();
-        Self { stream, unread, line: 0, received: 0, lines: 0, written: Arc::default(), transcript: None }
+        Self {
+            stream,
+            unread: Vec::new(),
+            line: 0,
+            received: 0,
+            lines: 0,
+            written: Arc::default(),
+            transcript: None,
+            lmtp: false,
+            lhlo: false,
+        }
     }
 
     /// Cuts long lines, replaces what is not printable ASCII, and ends every line in CRLF.
@@ -146,6 +173,7 @@ const MAX_LINES: usize = 100;
 #[derive(Debug)]
 enum Stream {
     Plain(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -153,6 +181,7 @@ impl AsyncTokioStream for Wire {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.stream {
             Stream::Plain(stream) => stream.peer_addr(),
+            Stream::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             Stream::Tls(stream) => stream.get_ref().0.peer_addr(),
         }
     }
@@ -192,10 +221,14 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        // The first letter of the first command, and only that: L for E.
+        let bytes = if this.lhlo { &b"L"[..] } else { bytes };
         let count = ready!(match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         })?;
+        this.lhlo = this.lhlo && count == 0;
         this.received = 0;
         this.lines = 0;
         this.written.fetch_add(count as u64, Ordering::Relaxed);
@@ -205,6 +238,7 @@ impl AsyncWrite for Wire {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -212,6 +246,7 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
@@ -221,6 +256,7 @@ impl Stream {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }

@@ -179,6 +179,7 @@ async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, Strin
         board: board.clone(),
         peers: Peers::default(),
         sweeper: Arc::new(Sweeper::new(engine.clone(), board.clone())),
+        domains: crate::mail::MailDomains::default(),
         since: clock::now(),
         under_way: tokio::sync::Semaphore::new(crate::gate::CALLS),
         followers: Turns::default(),

@@ -7,10 +7,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// Libraries that would log whole messages or answers, passwords among them, and the most that each may say.
-const GUARDED: [(&str, LevelFilter); 5] = [
+const GUARDED: [(&str, LevelFilter); 6] = [
     ("ldap3", LevelFilter::ERROR),
     ("lettre", LevelFilter::WARN),
     ("sled", LevelFilter::WARN),
+    // What it looks up are the domains of people's own addresses.
+    ("hickory", LevelFilter::OFF),
     ("hyper", LevelFilter::WARN),
     ("rustls", LevelFilter::WARN),
 ];

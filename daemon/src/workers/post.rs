@@ -211,7 +211,8 @@ pub fn campus(settings: &Settings, locale: Locale) -> Campus {
 pub fn sender(settings: &Settings) -> Result<Sender, crate::mail::ComposeError> {
     let campus = &settings.campus;
     let name = campus.name.get(&campus.locale).cloned().unwrap_or_default();
-    Sender::new(&name, &settings.mail.from, Some(&campus.help_address))
+    let sender = Sender::new(&name, &settings.mail.from, Some(&campus.help_address))?;
+    Ok(sender.signed_by(settings.mail.dkim.clone()))
 }
 
 /// The mail server's handle.
@@ -234,6 +235,7 @@ fn reached(mail: &MailSettings) -> RelaySettings {
     });
     let timeout = Duration::from_millis(mail.timeout.as_millis().try_into().unwrap_or(30_000));
     RelaySettings {
+        way: mail.way.clone(),
         port: mail.port,
         security: match mail.security {
             Wanted::None => Security::None,

@@ -1,6 +1,6 @@
 //! What `parvisctl check` finds out about a server.
 
-use parvisd::directory::{Bind, Level, Mapping, PasswordWrite, Report, Settings, probe};
+use parvisd::directory::{Asked, Bind, Level, Mapping, PasswordWrite, Report, Settings, probe};
 
 use crate::support::{LETTER, Options, ROOT, ROOT_PASSWORD, Slapd, dn, outside, person};
 
@@ -9,7 +9,8 @@ async fn look(slapd: &Slapd, entry: Option<&str>, change: impl FnOnce(&mut Setti
     change(&mut settings);
     let rules = Mapping::compile(&Mapping::supann()).unwrap();
     let writes: Vec<String> = rules.writes().map(str::to_owned).collect();
-    probe(&settings.prepare().unwrap(), &writes, entry, &*outside().random).await
+    let asked = Asked { writes: &writes, ..Asked::default() };
+    probe(&settings.prepare().unwrap(), &asked, entry, &*outside().random).await
 }
 
 fn faults(report: &Report) -> Vec<&str> {

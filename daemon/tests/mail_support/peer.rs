@@ -162,7 +162,7 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, setup: Arc<Setup>, seen: Arc
         session.seen.commands.lock().unwrap().push(line.clone());
         session.seen.reached.notify_waiters();
         let going = match verb.as_str() {
-            "EHLO" => {
+            "EHLO" | "LHLO" => {
                 let mut offers = vec!["peer.example"];
                 if setup.tls == Tls::Asked && !encrypted {
                     offers.push("STARTTLS");

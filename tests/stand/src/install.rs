@@ -40,6 +40,15 @@ pub const DOVECOT: [Package; 5] = [
     Package { name: "dovecot-sieve", purpose: "to forward from them" },
     Package { name: "dovecot-ldap", purpose: "that ask the directory" },
 ];
+/// dkimpy, and what it verifies Ed25519 with.
+pub const DKIMPY: [Package; 2] = [
+    Package { name: "python3-dkim", purpose: "another's judgement of our signatures" },
+    Package { name: "python3-nacl", purpose: "those by Ed25519 among them" },
+];
+/// dnsmasq's program alone.
+pub const DNSMASQ: Package = Package { name: "dnsmasq-base", purpose: "a private DNS, for mail domains" };
+/// msmtp, which is called as sendmail is.
+pub const MSMTP: Package = Package { name: "msmtp", purpose: "a sendmail without rights of its own" };
 /// PostSRSd.
 pub const POSTSRSD: Package = Package { name: "postsrsd", purpose: "rewritten senders of forwarded mail" };
 /// systemd-analyze.
@@ -154,6 +163,10 @@ pub const EVERYTHING: &[Package] = &[
     DOVECOT[3],
     DOVECOT[4],
     POSTSRSD,
+    DKIMPY[0],
+    DKIMPY[1],
+    DNSMASQ,
+    MSMTP,
     SYSTEMD,
     FAKETIME,
     E2FSPROGS,

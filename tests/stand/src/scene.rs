@@ -37,6 +37,8 @@ pub struct SceneOptions {
     pub store: Option<PathBuf>,
     /// The daemon's watchdog.
     pub watchdog: Option<Duration>,
+    /// Name and content of further credentials.
+    pub credentials: Vec<(String, String)>,
 }
 
 /// A running scene.
@@ -89,10 +91,14 @@ impl Scene {
 pub fn daemon_options(options: &SceneOptions, config: String) -> DaemonOptions {
     DaemonOptions {
         config,
-        credentials: vec![
-            ("key".to_owned(), "scene-key-0123456789abcdef0123456789abcdef".to_owned()),
-            ("directory-password".to_owned(), SERVICE_PASSWORD.to_owned()),
-        ],
+        credentials: [
+            vec![
+                ("key".to_owned(), "scene-key-0123456789abcdef0123456789abcdef".to_owned()),
+                ("directory-password".to_owned(), SERVICE_PASSWORD.to_owned()),
+            ],
+            options.credentials.clone(),
+        ]
+        .concat(),
         profile: options.profile,
         watchdog: options.watchdog,
         ..DaemonOptions::default()

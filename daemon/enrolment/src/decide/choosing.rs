@@ -64,6 +64,7 @@ pub(super) fn mail(
     work: &mut Work,
     session: Id,
     forward: Option<&str>,
+    inward: bool,
     keep_copy: bool,
 ) -> Result<Answer, Refusal> {
     work.session(session)?;
@@ -87,7 +88,7 @@ pub(super) fn mail(
         set_mail(work, mail);
         return Ok(Answer::State);
     };
-    let forward = forward_to(work, &answers, text)?;
+    let forward = forward_to(work, &answers, text, inward)?;
     let waiting = forward.confirmed.is_none();
     let address = forward.address.clone();
     let now = work.now();
@@ -112,14 +113,14 @@ pub(super) fn mail(
 }
 
 /// The address to forward to, with its proof where there is one already.
-fn forward_to(work: &Work, answers: &Answers, text: &str) -> Result<Forward, Refusal> {
+fn forward_to(work: &Work, answers: &Answers, text: &str, inward: bool) -> Result<Forward, Refusal> {
     let own = work.next.profile.mail.as_deref();
     let parsed =
         crate::address::Address::parse(text).map_err(|f| Refusal::AddressInvalid(Field::Forward, f))?;
-    if own.is_some_and(|own| parsed.same_as(own)) {
+    if own.is_some_and(|own| parsed.reaches(own, &work.policy.delimiters)) {
         return Err(Refusal::ForwardLoop);
     }
-    let address = work.outside(Field::Forward, text)?;
+    let address = work.outside(Field::Forward, text, inward)?;
     let before = answers.mail.as_ref().and_then(|mail| mail.forward.as_ref());
     Ok(match before.filter(|before| address.same_as(&before.address)) {
         Some(before) => before.clone(),

@@ -52,7 +52,9 @@ fn asked(work: &mut Work, request: Request) -> Result<crate::event::Answer, Refu
         Request::Open { return_to } => arriving::open(work, return_to),
         Request::Enter { ticket } => arriving::enter(work, ticket),
         Request::State { session } => arriving::state(work, session),
-        Request::RecoveryAddress { session, address } => proving::recovery_address(work, session, &address),
+        Request::RecoveryAddress { session, address, inward } => {
+            proving::recovery_address(work, session, &address, inward)
+        }
         Request::Redeem { link, session } => proving::redeem(work, link, session),
         Request::Resend { session } => proving::resend(work, session),
         Request::Restart { session } => proving::restart(work, session),
@@ -60,8 +62,8 @@ fn asked(work: &mut Work, request: Request) -> Result<crate::event::Answer, Refu
             choosing::charter(work, session, &version, accepted, &locale)
         }
         Request::Listing { session, listed } => choosing::listing(work, session, listed),
-        Request::Mail { session, forward, keep_copy } => {
-            choosing::mail(work, session, forward.as_deref(), keep_copy)
+        Request::Mail { session, forward, inward, keep_copy } => {
+            choosing::mail(work, session, forward.as_deref(), inward, keep_copy)
         }
         Request::Password { session, fault, attempt } => activating::password(work, session, fault, attempt),
     }

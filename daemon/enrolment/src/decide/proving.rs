@@ -7,7 +7,12 @@ use crate::link::{Delivery, Fate, Id, Link, Purpose, Usable};
 use crate::refusal::{Field, Refusal};
 
 /// Step 3, and again while its link is not used.
-pub(super) fn recovery_address(work: &mut Work, session: Id, text: &str) -> Result<Answer, Refusal> {
+pub(super) fn recovery_address(
+    work: &mut Work,
+    session: Id,
+    text: &str,
+    inward: bool,
+) -> Result<Answer, Refusal> {
     work.session(session)?;
     let kept = match &work.next.stage {
         Stage::Address { proven } => proven.clone(),
@@ -19,7 +24,7 @@ pub(super) fn recovery_address(work: &mut Work, session: Id, text: &str) -> Resu
         | Stage::Done { .. } => return Err(work.out_of_order()),
     };
     work.population()?;
-    let address = work.outside(Field::Address, text)?;
+    let address = work.outside(Field::Address, text, inward)?;
     if let Some(recovery) = kept.filter(|proven| address.same_as(proven)) {
         work.not_too_often()?;
         work.record("address-kept", &[("address", &recovery)]);

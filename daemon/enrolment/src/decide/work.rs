@@ -334,10 +334,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// An address that a mail may be sent to: well formed, and outside the campus.
-    pub fn outside(&self, field: Field, text: &str) -> Result<Address, Refusal> {
+    /// An address that a mail may be sent to: well formed, and outside the campus. `inward`: the directory says that mail
+    /// to it comes back here, which is told in the same words.
+    pub fn outside(&self, field: Field, text: &str, inward: bool) -> Result<Address, Refusal> {
         let address = Address::parse(text).map_err(|fault| Refusal::AddressInvalid(field, fault))?;
-        if address.within(&self.policy.own_domains) {
+        if inward || address.within(&self.policy.own_domains) {
             return Err(Refusal::AddressOwnDomain(field));
         }
         Ok(address)

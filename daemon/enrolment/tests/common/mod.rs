@@ -44,6 +44,7 @@ pub fn policy() -> Policy {
     Policy {
         zone: TimeZone::get("Europe/Paris").expect("the bundled zones have Paris"),
         own_domains: vec!["univ.example".to_owned()],
+        delimiters: "+".to_owned(),
         recovery: Validity::SameDay { minimum: SignedDuration::ZERO },
         forward: Validity::SameDay { minimum: SignedDuration::ZERO },
         invitation: Validity::NextDay,

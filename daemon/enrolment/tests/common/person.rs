@@ -8,7 +8,7 @@ pub const ADDRESS: &str = "jeanne@example.org";
 
 impl World {
     pub fn give(&mut self, session: Id, address: &str) -> Result<Answer, Refusal> {
-        self.ask(Request::RecoveryAddress { session, address: address.to_owned() })
+        self.ask(Request::RecoveryAddress { session, address: address.to_owned(), inward: false })
     }
 
     pub fn redeem(&mut self, purpose: Purpose, session: Option<Id>) -> Result<Answer, Refusal> {
@@ -23,7 +23,7 @@ impl World {
 
     pub fn mail(&mut self, session: Id, forward: Option<&str>) -> Result<Answer, Refusal> {
         let forward = forward.map(str::to_owned);
-        self.ask(Request::Mail { session, forward, keep_copy: true })
+        self.ask(Request::Mail { session, forward, inward: false, keep_copy: true })
     }
 
     pub fn password(&mut self, session: Id) -> Result<Answer, Refusal> {

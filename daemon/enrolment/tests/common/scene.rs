@@ -44,7 +44,7 @@ fn ask(world: &mut World, request: Request) {
 
 /// From the address on.
 fn further(world: &mut World, session: Id, scene: &str) {
-    ask(world, Request::RecoveryAddress { session, address: ADDRESS.to_owned() });
+    ask(world, Request::RecoveryAddress { session, address: ADDRESS.to_owned(), inward: false });
     if scene == "link" {
         return;
     }
@@ -67,7 +67,7 @@ fn further(world: &mut World, session: Id, scene: &str) {
         return;
     }
     let forward = (scene == "forward").then(|| FORWARD.to_owned());
-    ask(world, Request::Mail { session, forward, keep_copy: true });
+    ask(world, Request::Mail { session, forward, inward: false, keep_copy: true });
     if matches!(scene, "forward" | "passwd") {
         return;
     }

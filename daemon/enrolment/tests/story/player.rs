@@ -212,7 +212,9 @@ impl Player {
             return self.say(by, Request::State { session });
         };
         let request = match step {
-            Step::RecoveryAddress => Request::RecoveryAddress { session, address: address(taste % 5) },
+            Step::RecoveryAddress => {
+                Request::RecoveryAddress { session, address: address(taste % 5), inward: false }
+            }
             Step::RecoveryLink => self.redeem(Purpose::Recovery, session, taste),
             Step::Charter => self.accept(session),
             Step::Listing => Request::Listing { session, listed: Some(taste.is_multiple_of(2)) },
@@ -264,7 +266,7 @@ impl Player {
         let people = self.world.enrolment.population(&self.world.policy);
         let must = people.is_some_and(|people| people.forwarding == Forwarding::Required);
         let forward = (must || !taste.is_multiple_of(3)).then(|| address(taste % 5));
-        Request::Mail { session, forward, keep_copy: taste.is_multiple_of(2) }
+        Request::Mail { session, forward, inward: false, keep_copy: taste.is_multiple_of(2) }
     }
 
     fn wild(&mut self, wild: &Wild) -> Result<(), String> {
@@ -274,7 +276,11 @@ impl Player {
             0 => Request::Admit { return_to: None },
             1 => Request::Open { return_to: None },
             2 => Request::Enter { ticket: recent(&self.tickets, taste) },
-            3 => Request::RecoveryAddress { session, address: address(taste) },
+            3 => Request::RecoveryAddress {
+                session,
+                address: address(taste),
+                inward: taste.is_multiple_of(11),
+            },
             4 => Request::Redeem {
                 link: recent(&self.links, wild.link),
                 session: (!taste.is_multiple_of(3)).then_some(session),
@@ -293,6 +299,7 @@ impl Player {
             7 => Request::Mail {
                 session,
                 forward: (!taste.is_multiple_of(3)).then(|| address(taste)),
+                inward: taste.is_multiple_of(11),
                 keep_copy: taste.is_multiple_of(2),
             },
             8 => Request::Password { session, fault: FAULTS[taste % 4], attempt: self.world.attempt() },

@@ -68,6 +68,7 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
 }
 
 mod gate;
+mod mail;
 mod policy;
 mod rooms;
 #[cfg(test)]

@@ -18,6 +18,7 @@ impl Checker<'_> {
             .map_err(|_| format!("{:?} is no IANA time zone such as Europe/Paris", raw.campus.zone));
         let zone = self.take("campus.zone", zone);
         self.domains(&raw.campus.domains);
+        self.delimiter(&raw.campus.recipient_delimiter);
         let minimum = self.take("links.minimum", units::duration(&raw.links.minimum));
         let links = [
             ("links.recovery", &raw.links.recovery),
@@ -54,6 +55,7 @@ impl Checker<'_> {
         Some(Policy {
             zone: zone?,
             own_domains: raw.campus.domains.clone(),
+            delimiters: raw.campus.recipient_delimiter.clone(),
             recovery: recovery?,
             forward: forward?,
             invitation: invitation?,
@@ -76,6 +78,15 @@ impl Checker<'_> {
                 let what = format!("{domain:?} is no mail domain such as univ.example (without an @)");
                 self.fault("campus.domains", what);
             }
+        }
+    }
+
+    /// Letters and digits stand in names; a dot and an @ mean something already.
+    fn delimiter(&mut self, delimiter: &str) {
+        let plain = |byte: u8| byte.is_ascii_punctuation() && !b".@\"\\".contains(&byte);
+        if delimiter.len() > 4 || !delimiter.bytes().all(plain) {
+            let what = format!("{delimiter:?} is no delimiter such as + (or +-, for either; empty for none)");
+            self.fault("campus.recipient-delimiter", what);
         }
     }
 

@@ -1,12 +1,10 @@
-//! What the directory, mail, the sweep and the password rules need of the configuration.
+//! What the directory, the sweep and the password rules need of the configuration.
 
 use super::super::raw::{self, Raw};
 use super::super::settings::SweepSettings;
-use super::super::{MailSettings, PasswordPolicy, Sources, units};
+use super::super::{PasswordPolicy, Sources, units};
 use super::Checker;
 use crate::directory::{self, mapping::Mapping};
-use crate::mail::{Login, RelayFault, ReturnPath, ReturnPathFault};
-use crate::workers::relay;
 use jiff::SignedDuration;
 use std::time::Duration;
 
@@ -73,6 +71,8 @@ impl Checker<'_> {
             bind: bind?,
             base: given.base.clone(),
             login_filter: given.login_filter.clone(),
+            address_filter: given.address_filter.clone(),
+            address_targets: given.address_targets.clone(),
             login_attribute: given.login_attribute.clone(),
             provisional: given.provisional.clone(),
             active: given.active.clone(),
@@ -115,86 +115,6 @@ impl Checker<'_> {
                 faults.iter().for_each(|fault| self.fault("directory.writes", fault.to_string()))
             })
             .ok()
-    }
-
-    pub(super) fn mail(&mut self, mail: &raw::Mail, sources: &Sources) -> Option<MailSettings> {
-        let login = match &mail.username {
-            None => Some(None),
-            Some(name) => {
-                let password = sources.credentials.read(&mail.password_credential);
-                let xoauth2 = mail.authentication == raw::Authentication::Xoauth2;
-                let login = |password| Some(Login { username: name.clone(), password, xoauth2 });
-                self.take("mail.password-credential", password).map(login)
-            }
-        };
-        if let Err(fault) = parvis_enrolment::address::Address::parse(&mail.from) {
-            self.fault("mail.from", fault.to_string());
-        }
-        let bounces = self.bounces(mail);
-        if let Some(address) = &mail.intercept {
-            match parvis_enrolment::address::Address::parse(address) {
-                Err(fault) => self.fault("mail.intercept", fault.to_string()),
-                Ok(_) => self.caution(
-                    "mail.intercept",
-                    "every mail goes there, and to nobody else: only before production",
-                ),
-            }
-        }
-        let loopback = mail.host == "localhost"
-            || mail.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        if mail.security == raw::Security::None && !loopback {
-            self.fault("mail.security", "mail would leave this machine in clear: starttls or tls");
-        }
-        if mail.connections == 0 || mail.connections > 64 {
-            self.fault("mail.connections", "should be 1 to 64");
-        }
-        let [timeout, first, longest] = [
-            ("mail.timeout", &mail.timeout),
-            ("mail.retry-first", &mail.retry_first),
-            ("mail.retry-longest", &mail.retry_longest),
-        ]
-        .map(|(key, text)| self.take(key, units::positive(text)));
-        let settings = MailSettings {
-            host: mail.host.clone(),
-            port: mail.port,
-            security: mail.security,
-            ca_file: mail.ca_file.clone(),
-            helo: mail.helo.clone(),
-            login: login?,
-            from: mail.from.clone(),
-            bounces,
-            intercept: mail.intercept.clone(),
-            connections: mail.connections,
-            timeout: timeout?,
-            overrides: mail.overrides.clone(),
-            retry_first: first?,
-            retry_longest: longest?,
-        };
-        if let Err(fault) = relay(&settings) {
-            let key = match fault {
-                RelayFault::Host => "mail.host",
-                RelayFault::HeloName => "mail.helo",
-                RelayFault::CaFile { .. } => "mail.ca-file",
-                RelayFault::PasswordInClear | RelayFault::Tls(_) => "mail.security",
-            };
-            self.fault(key, fault.to_string());
-        }
-        Some(settings)
-    }
-
-    fn bounces(&mut self, mail: &raw::Mail) -> Option<ReturnPath> {
-        match mail.bounces.as_ref().map(|address| ReturnPath::new(address, &mail.bounce_delimiter)) {
-            None => None,
-            Some(Ok(path)) => Some(path),
-            Some(Err(fault)) => {
-                let delimiter = fault == ReturnPathFault::Delimiter;
-                self.fault(
-                    if delimiter { "mail.bounce-delimiter" } else { "mail.bounces" },
-                    fault.to_string(),
-                );
-                None
-            }
-        }
     }
 
     pub(super) fn sweep(&mut self, raw: &Raw) -> Option<SweepSettings> {

@@ -4,6 +4,7 @@
 //! unless `--probe` is given and the sysadmin names an entry made for it. No finding holds a secret.
 
 mod files;
+mod leaving;
 mod pages;
 mod settings;
 mod surroundings;

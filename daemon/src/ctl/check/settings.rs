@@ -1,7 +1,8 @@
 //! What can be said of the settings by looking at them, and at this machine's users and time zones.
 
-use super::Notes;
+use super::{Notes, leaving};
 use crate::config::{Security, Settings, Who};
+use crate::mail::Way;
 use nix::unistd::{Gid, Group, Uid, User};
 
 /// Addresses, senders, time, roles, and what no look can find.
@@ -17,6 +18,7 @@ pub fn look(settings: &Settings, notes: &mut Notes) {
     addresses(settings, notes.about("pages"));
     sender(settings, notes.about("mail"));
     return_path(settings, notes.about("mail"));
+    leaving::signature(settings, notes.about("mail"));
     roles(settings, notes.about("roles"));
     gate(settings, notes.about("applications"));
 }
@@ -76,6 +78,10 @@ fn sender(settings: &Settings, notes: &mut Notes) {
             "use an address of the campus: receivers check that its domain lets this server send (SPF, DKIM)";
         notes.warning(format!("mails come from {from}"), "an address in one of campus.domains", action);
     }
+    if matches!(settings.mail.way, Way::Sendmail(_)) {
+        // Who is greeted, and how, is the program's affair.
+        return;
+    }
     let helo = settings.mail.helo.clone().unwrap_or_else(|| {
         nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
     });
@@ -121,7 +127,7 @@ fn return_path(settings: &Settings, notes: &mut Notes) {
 }
 
 /// Whether a domain is another, or below it; both in lower case.
-fn within(domain: &str, other: &str) -> bool {
+pub fn within(domain: &str, other: &str) -> bool {
     domain.strip_suffix(other).is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 

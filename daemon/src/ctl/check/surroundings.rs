@@ -1,13 +1,14 @@
 //! A live look at what the daemon talks to: the directory, the mail server, and the daemon itself.
 
-use super::{Level, Notes};
+use super::{Level, Notes, leaving};
 use crate::config::Settings;
 use crate::ctl::ask::{Desk, QUICK};
 use crate::ctl::failure::Failure;
 use crate::directory::{self, PasswordWrite};
-use crate::mail::{self, Templates};
+use crate::mail::{self, Templates, Way};
 use crate::service::outside;
 use crate::workers;
+use parvis_enrolment::policy::{Forwarding, Population};
 use parvis_protocol::admin::{Call, PartState, StatusAnswer};
 use std::time::Duration;
 
@@ -80,8 +81,19 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
         );
     }
     let writes: Vec<String> = settings.mapping.writes().map(str::to_owned).collect();
+    let people = |wanted: fn(&&Population) -> bool| -> Vec<String> {
+        settings.policy.populations.iter().filter(wanted).map(|people| people.name.clone()).collect()
+    };
+    let asked = directory::Asked {
+        writes: &writes,
+        copy_classes: &settings.mapping.classes_for(&["mailDeliveryOption", "deliveryMode"]),
+        forwarding: &people(|people| people.mailbox && people.forwarding != Forwarding::Off),
+        mailboxes: &people(|people| people.mailbox),
+        mail_attribute: &settings.attributes.mail,
+        domains: &settings.policy.own_domains,
+    };
     let random = outside().random;
-    let looked = directory::probe(&prepared, &writes, entry, random.as_ref());
+    let looked = directory::probe(&prepared, &asked, entry, random.as_ref());
     let Ok(report) = tokio::time::timeout(DIRECTORY_TIME, looked).await else {
         let what = format!("the directory did not answer everything within {} s", DIRECTORY_TIME.as_secs());
         return notes.failure(what, "answers", "look at the server's load and log, then check again");
@@ -114,7 +126,7 @@ fn found(report: directory::Report, notes: &mut Notes) {
 }
 
 async fn mail_server(settings: &Settings, notes: &mut Notes) {
-    let server = format!("{} port {}", settings.mail.host, settings.mail.port);
+    let server = leaving::place(&settings.mail);
     let relay = match workers::relay(&settings.mail) {
         Ok(relay) => relay,
         Err(fault) => {
@@ -134,8 +146,7 @@ async fn mail_server(settings: &Settings, notes: &mut Notes) {
     match tokio::time::timeout(MAIL_TIME, relay.probe(sender.address())).await {
         Ok(Ok(found)) => reached(&server, settings, &found, notes),
         Ok(Err(error)) => {
-            let action =
-                "check mail.host, mail.port, mail.security and the server's log; mails wait meanwhile";
+            let action = "check mail.transport and where it leads, mail.security and the server's log; mails wait meanwhile";
             notes.failure(format!("{server}: {error}"), "a server that takes our mails", action);
         }
         Err(_) => {
@@ -146,10 +157,17 @@ async fn mail_server(settings: &Settings, notes: &mut Notes) {
 }
 
 fn reached(server: &str, settings: &Settings, found: &mail::Probe, notes: &mut Notes) {
-    let encrypted = if found.encrypted { "encrypted" } else { "in clear" };
     let signed_in = if found.signed_in { ", signed in" } else { "" };
-    notes.ok(format!("{server} is reached, {encrypted}{signed_in}"));
-    notes.ok(format!("it takes mails from {}: {}", settings.mail.from, found.sender_reply));
+    notes.ok(match (&settings.mail.way, found.encrypted) {
+        (Way::Sendmail(_), _) => format!("{server} is there, and can be run"),
+        (Way::Lmtp(Some(_)), _) => format!("{server} is reached{signed_in}"),
+        (_, true) => format!("{server} is reached, encrypted{signed_in}"),
+        (_, false) => format!("{server} is reached, in clear{signed_in}"),
+    });
+    if let Some(reply) = &found.sender_reply {
+        notes.ok(format!("it takes mails from {}: {reply}", settings.mail.from));
+    }
+    leaving::way(&settings.mail, notes);
     if !found.smtputf8 {
         let action = "people with such an address are asked for another one; nothing to do if that is rare";
         notes.warning("it does not take addresses beyond ASCII (SMTPUTF8)", "SMTPUTF8 (RFC 6531)", action);

@@ -176,3 +176,15 @@ fn the_default_rules_read_well_and_keep_the_end_date() {
     let text = mapping.plan(&person, &keeps).unwrap().to_ldif();
     assert!(!text.contains("nolocal") && !text.contains("{MAIL}"), "{text}");
 }
+
+#[test]
+fn the_classes_that_a_choice_needs_are_those_of_its_rules() {
+    let classes = |rules: &[WriteRule]| {
+        Mapping::compile(rules).unwrap().classes_for(&["mailDeliveryOption", "deliveryMode"])
+    };
+    assert_eq!(classes(&Mapping::supann()), ["mailrecipient", "qmailuser"]);
+    let given = "[[write]]\nattribute = \"objectClass\"\nadd = [\"mailRecipient\"]\n";
+    assert!(classes(&[Mapping::supann(), rules(given)].concat()).is_empty(), "activation gives the class");
+    assert!(classes(&rules("[[write]]\nattribute = \"deliveryMode\"\nadd = [\"nolocal\"]\n")).is_empty());
+    assert!(classes(&[]).is_empty());
+}

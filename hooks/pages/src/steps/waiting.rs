@@ -33,6 +33,7 @@ struct Page<'a> {
     forward: bool,
     optional: bool,
     keep_copy: bool,
+    unreachable: bool,
     wrong: bool,
     typed: String,
 }
@@ -57,7 +58,9 @@ pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
         forward,
         optional: mail.is_some_and(|mail| mail.forwarding == Forwarding::Optional),
         keep_copy: mail.is_none_or(|mail| mail.keep_copy),
+        unreachable: sent.unreachable == Some(true),
         wrong: sent.meant.is_some()
+            || sent.unreachable == Some(true)
             || drawing.restored
             || drawing.problem.as_ref().is_some_and(|problem| problem.field != "resend"),
         typed: drawing.typed(if forward { "forward" } else { "address" }, None),

@@ -178,6 +178,8 @@ pub struct Sent {
     pub address: String,
     /// The mail domain that was perhaps meant, where the address looks like a frequent slip (`gmial.com`): ask.
     pub meant: Option<String>,
+    /// True where the address's domain takes no mail, as the DNS says: warn, never block.
+    pub unreachable: Option<bool>,
     /// When the mail system took it: an instant.
     pub at: Option<String>,
     /// What became of it.

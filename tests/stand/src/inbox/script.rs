@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum Stage {
     /// The connection: before the greeting.
     Connect,
-    /// EHLO or HELO.
+    /// EHLO or HELO; LHLO (LMTP), where a mail has one recipient.
     Hello,
     /// MAIL.
     Mail,

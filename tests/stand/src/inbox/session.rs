@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
             let Some(line) = self.line()? else { return Ok(()) };
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
             let next = match verb.to_ascii_uppercase().as_str() {
-                "EHLO" => self.hello(
+                "EHLO" | "LHLO" => self.hello(
                     "250-inbox.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
                      250-ENHANCEDSTATUSCODES\r\n250 SIZE 10485760",
                 )?,

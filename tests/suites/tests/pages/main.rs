@@ -18,3 +18,4 @@ mod support;
 mod tour;
 mod troubles;
 mod twice;
+mod unreachable;
