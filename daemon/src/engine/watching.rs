@@ -14,10 +14,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// How many sightings may wait.
 const WAITING: usize = 64;
+/// How many are taken in at once: their commits share one flush.
+const AT_ONCE: usize = 256;
 /// How often the place in the directory's history is written, at most.
 const KEPT_EVERY: Duration = Duration::from_secs(1);
 /// How often an entry is asked for that the directory refuses to show.
@@ -38,12 +41,23 @@ struct Follower {
     newest: Option<Vec<u8>>,
     /// When one was kept last.
     kept: Instant,
+    /// The people whose last sighting is being taken in; each says whether it was.
+    under_way: JoinSet<(PersonId, bool)>,
+    whose: HashSet<PersonId>,
 }
 
 /// Watches the directory for as long as the daemon lives, and takes in what it says.
 pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
-    let mut follower =
-        Follower { engine, board, doubt: None, again: None, newest: None, kept: Instant::now() };
+    let mut follower = Follower {
+        engine,
+        board,
+        doubt: None,
+        again: None,
+        newest: None,
+        kept: Instant::now(),
+        under_way: JoinSet::new(),
+        whose: HashSet::new(),
+    };
     let mut cookie = follower.engine.store.get(&key::own("cookie")).ok().flatten().map(|held| held.value);
     loop {
         let prepared = match follower.engine.settings().directory.clone().prepare() {
@@ -54,6 +68,7 @@ pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
         let watching = tokio::spawn(watch(prepared, outside(), cookie.take(), sink));
         follower.listen(&mut sightings).await;
         watching.abort();
+        follower.settle().await;
     }
 }
 
@@ -82,8 +97,11 @@ impl Follower {
                 () = time => return self.again = None,
                 () = rest => {
                     let newest = self.newest.take();
+                    // What it is after must have been taken in.
+                    self.settle().await;
                     self.keep(newest).await;
                 }
+                Some(ended) = self.under_way.join_next(), if !self.under_way.is_empty() => self.ended(ended),
                 sighting = sightings.recv() => match sighting {
                     Some(sighting) => self.take(sighting).await,
                     // The watch has ended, which it never does by itself: from the beginning, after a while.
@@ -102,14 +120,19 @@ impl Follower {
             Sighting::Entry(entry) => {
                 let settings = self.engine.settings();
                 let event = Event::Sighted(sighting(&settings, &self.engine.directory(), &entry, false));
-                see(&self.engine, person(&entry), event).await;
+                let (id, engine) = (person(&entry), self.engine.clone());
+                self.begin(id, async move {
+                    see(&engine, id, event).await;
+                    true
+                })
+                .await;
             }
             Sighting::Left(uuid) => {
-                if !read_and_see(&self.engine, Id(uuid.0)).await {
-                    self.look_again(MISSED);
-                }
+                let (id, engine) = (Id(uuid.0), self.engine.clone());
+                self.begin(id, async move { read_and_see(&engine, id).await }).await;
             }
             Sighting::Refreshed { complete, cookie, way } => {
+                self.settle().await;
                 if let Some(complete) = complete {
                     self.absent(&complete).await;
                 }
@@ -149,6 +172,42 @@ impl Follower {
         }
         for id in gone {
             if !read_and_see(&self.engine, id).await {
+                self.look_again(MISSED);
+            }
+        }
+    }
+
+    /// Take in one sighting beside others, but each person's in their order, and no more at once than is bounded.
+    async fn begin(&mut self, id: PersonId, taking: impl Future<Output = bool> + Send + 'static) {
+        while self.whose.contains(&id) || self.under_way.len() >= AT_ONCE {
+            match self.under_way.join_next().await {
+                Some(ended) => self.ended(ended),
+                None => self.whose.clear(),
+            }
+        }
+        self.whose.insert(id);
+        self.under_way.spawn(async move { (id, taking.await) });
+    }
+
+    /// Until everything that was told is taken in.
+    async fn settle(&mut self) {
+        while let Some(ended) = self.under_way.join_next().await {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(PersonId, bool), JoinError>) {
+        match ended {
+            Ok((id, taken)) => {
+                self.whose.remove(&id);
+                if !taken {
+                    self.look_again(MISSED);
+                }
+            }
+            // Whose it was is not known: nobody is waited for, and everybody is looked at again.
+            Err(error) => {
+                tracing::error!(%error, "taking in a sighting ended in a panic");
+                self.whose.clear();
                 self.look_again(MISSED);
             }
         }

@@ -12,6 +12,7 @@ mod many;
 mod measure;
 mod page;
 mod programs;
+mod refresh;
 mod start;
 
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, lemonldap, page, start; all of them without one
+  NAME     check, enrolments, idle, lemonldap, page, refresh, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -58,6 +59,7 @@ const ALL: &[(&str, Bench)] = &[
     ("idle", idle::run),
     ("lemonldap", lemonldap::run),
     ("page", page::run),
+    ("refresh", refresh::run),
     ("start", start::run),
 ];
 

@@ -89,7 +89,7 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 /// `parvisctl` of this daemon.
-fn ctl(daemon: &Daemon, length: Length, arguments: [&str; 2]) -> Result<Command> {
+pub fn ctl(daemon: &Daemon, length: Length, arguments: [&str; 2]) -> Result<Command> {
     let mut command = Command::new(binaries(profile(length))?.parvisctl);
     command.arg("--config").arg(daemon.layout().config_file());
     command.arg("--socket").arg(daemon.layout().admin_socket()).args(arguments);

@@ -1,0 +1,211 @@
+//! The first full refresh: the daemon on a new store, beside what it cannot do without: the same search by `ldapsearch`
+//! to nowhere, and the same records written into a bare store.
+//!
+//! Nothing but the store starts anew: the directory is one for all pairs.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use parvis_stand::run::program;
+use parvis_stand::slapd::{PEOPLE, SERVICE_DN, SERVICE_PASSWORD};
+use parvis_stand::{Layout, Scene, SceneOptions, SlapdOptions};
+use parvisd::store::{Commit, Linker, Outcome, Write, open};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::Length;
+use super::enrolments::{newcomers, options};
+use super::idle::resident;
+use super::measure::{Limit, Line, median, number};
+use super::start::ctl;
+
+/// Of the search and the writes alone.
+const MOST: f64 = 1.3;
+/// Megabytes.
+const MOST_MEMORY: f64 = 150.0;
+/// The whole of a refresh, however long the machine takes.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Records that the bare store is given in one commit.
+const TOGETHER: usize = 512;
+
+/// Measures and judges.
+pub fn run(length: Length) -> Result<Vec<Line>> {
+    let provisional = length.of(200, 10_000, 100_000);
+    let active = length.of(500, 90_000, 900_000);
+    let pairs = length.of(1, 10, 10);
+    let home = Layout::new()?;
+    let store = home.state().join("store");
+    let people = newcomers(provisional);
+    let base = options(length, people);
+    let mut scene = Scene::start(SceneOptions {
+        store: Some(store.clone()),
+        slapd: SlapdOptions {
+            more: others(active),
+            durable: false,
+            accesslog: false,
+            memberof: false,
+            unique: false,
+            ..base.slapd
+        },
+        config: "[log]\nfilter = \"warn\"\n".to_owned(),
+        ..base
+    })?;
+    refreshed(&scene)?;
+    let mut records = None;
+    let (mut ratios, mut ours, mut search, mut write, mut memory) = (vec![], vec![], vec![], vec![], vec![]);
+    for _ in 0..pairs {
+        scene.daemon.terminate()?;
+        std::fs::remove_dir_all(&store)?;
+        let begun = Instant::now();
+        scene.daemon.restart()?;
+        refreshed(&scene)?;
+        let took = begun.elapsed().as_secs_f64();
+        memory.push(resident(&scene.daemon)?);
+        let records = match &records {
+            Some(records) => records,
+            None => records.insert(Records::of(&scene, length)?),
+        };
+        let bare = (searched(&scene, home.path())?, records.written(home.path())?);
+        ratios.push(took / (bare.0 + bare.1));
+        ours.push(took);
+        search.push(bare.0);
+        write.push(bare.1);
+    }
+    let count = records.as_ref().map_or(0, |records| records.values.len());
+    let what = format!("first refresh: {provisional} provisional of {} entries", provisional + active);
+    let note = format!(
+        "{} s; ldapsearch {} s, the bare store {} s for {count} values and {} records of audit",
+        number(median(&ours)),
+        number(median(&search)),
+        number(median(&write)),
+        records.as_ref().map_or(0, |records| records.bodies.len()),
+    );
+    Ok(vec![
+        Line::new(&what, ratios, "times the search and the writes", Limit::Most(MOST)).noted(note),
+        Line::new("resident after it", memory, "MB", Limit::Most(MOST_MEMORY)),
+    ])
+}
+
+/// People who have arrived already: in the way of every search, and nobody's business.
+fn others(count: usize) -> String {
+    let mut ldif = String::new();
+    for index in 0..count {
+        ldif.push_str(&format!(
+            "dn: uid=a{index:07},{PEOPLE}\nobjectClass: inetOrgPerson\nobjectClass: supannPerson\nuid: a{index:07}\n\
+             cn: Membre {index}\nsn: Membre {index}\nmail: a{index:07}@univ.example\n\
+             supannRessourceEtat: {{COMPTE}}A:SupannActif\n\n"
+        ));
+    }
+    ldif
+}
+
+/// Until everything that the directory has was taken in.
+fn refreshed(scene: &Scene) -> Result<()> {
+    scene.daemon.wait_status("everything works", PATIENCE).map(drop)
+}
+
+/// Seconds for the same content synchronisation, to nowhere.
+fn searched(scene: &Scene, dir: &Path) -> Result<f64> {
+    let password = dir.join("password");
+    std::fs::write(&password, SERVICE_PASSWORD)?;
+    let begun = Instant::now();
+    let status = Command::new(program("ldapsearch")?)
+        .env("LDAPTLS_CACERT", scene.slapd.ca_file())
+        .env("LDAPCONF", "/dev/null")
+        .args(["-x", "-LLL", "-H", &scene.slapd.ldaps_url(), "-D", SERVICE_DN, "-y"])
+        .arg(&password)
+        .args(["-E", "!sync=ro", "-b", PEOPLE, "(&(objectClass=*)(supannRessourceEtat={COMPTE}I:SupannCree))"])
+        .args(READ)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    ensure!(status.success(), "ldapsearch failed ({status})");
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// What the daemon reads of a person, by the shipped configuration.
+const READ: &[&str] = &[
+    "objectClass",
+    "entryUUID",
+    "entryCSN",
+    "modifyTimestamp",
+    "pwdChangedTime",
+    "uid",
+    "supannRessourceEtat",
+    "pwdAccountLockedTime",
+    "supannEmpCorps",
+    "eduPersonAffiliation",
+    "displayName",
+    "mail",
+    "supannMailPerso",
+    "preferredLanguage",
+    "supannRessourceEtatDate",
+    "supannListeRouge",
+    "supannConsentement",
+    "mailForwardingAddress",
+    "mailDeliveryOption",
+    "deliveryMode",
+    "pwdReset",
+];
+
+/// What a refresh leaves in the store.
+struct Records {
+    values: Vec<(Vec<u8>, Vec<u8>)>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Records {
+    fn of(scene: &Scene, length: Length) -> Result<Self> {
+        let backup = ctl(&scene.daemon, length, ["backup", "-"])?.output()?;
+        let mut records = Self { values: Vec::new(), bodies: Vec::new() };
+        for line in String::from_utf8_lossy(&backup.stdout).lines() {
+            let line: Value = serde_json::from_str(line).context("a line of the backup is no JSON")?;
+            let bytes = |name: &str| line.get(name).and_then(Value::as_str).map(|text| BASE64.decode(text));
+            if let (Some(key), Some(value)) = (bytes("key"), bytes("value")) {
+                records.values.push((key?, value?));
+            } else if let (Some(body), true) = (bytes("body"), line.get("record").is_some()) {
+                records.bodies.push(body?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Seconds to write them all into a new store, in large commits.
+    fn written(&self, dir: &Path) -> Result<f64> {
+        let dir = dir.join("bare");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+        let begun = Instant::now();
+        let store = open(&dir, Arc::new(Digesting)).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let mut bodies = self.bodies.chunks(TOGETHER);
+        for together in self.values.chunks(TOGETHER) {
+            let put = |(key, value): &(Vec<u8>, Vec<u8>)| Write::Put { key: key.clone(), value: value.clone() };
+            let records = bodies.next().unwrap_or_default().to_vec();
+            let commit = Commit { writes: together.iter().map(put).collect(), records, ..Commit::default() };
+            let outcome = runtime.block_on(store.commit(commit));
+            ensure!(matches!(outcome, Ok(Outcome::Committed(_))), "the bare store refuses");
+        }
+        for rest in bodies {
+            let commit = Commit { records: rest.to_vec(), ..Commit::default() };
+            ensure!(runtime.block_on(store.commit(commit)).is_ok(), "the bare store refuses");
+        }
+        store.close().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let took = begun.elapsed().as_secs_f64();
+        drop(store);
+        std::fs::remove_dir_all(&dir)?;
+        Ok(took)
+    }
+}
+
+struct Digesting;
+
+impl Linker for Digesting {
+    fn link(&self, previous: &[u8; 32], number: u64, body: &[u8]) -> [u8; 32] {
+        let digest = Sha256::new().chain_update(previous).chain_update(number.to_be_bytes());
+        digest.chain_update(body).finalize().into()
+    }
+}
