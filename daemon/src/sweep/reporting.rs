@@ -5,7 +5,7 @@ use super::*;
 use crate::engine::outbox::Due;
 use crate::engine::trial::{at_listing, engine, list, meddle, put, sighting, tell};
 use parvis_enrolment::event::MailOutcome;
-use parvis_enrolment::{Id, MailKind, Standing};
+use parvis_enrolment::{Closure, Id, MailKind, Standing};
 
 const JEANNE: Id = Id([1; 16]);
 const PAUL: Id = Id([2; 16]);
@@ -208,4 +208,21 @@ async fn nobody_is_reminded_while_mail_is_paused() {
     engine.fuse.replace();
     reminders.all().await.unwrap();
     assert_eq!(reminded(&engine), ["jeanne@example.org"]);
+}
+
+#[tokio::test]
+async fn of_who_is_erased_it_stays_that_they_were_reminded_and_no_address() {
+    let (engine, _chain) = engine();
+    at_listing(&engine, JEANNE).await;
+    meddle(engine.store.as_ref(), JEANNE, |dossier| {
+        dossier.enrolment.reminded = true;
+        dossier.enrolment.former = Some("jeanne@former.example.org".to_owned());
+        let at = "2020-01-01T12:00:00Z".parse().unwrap();
+        dossier.enrolment.stage = Stage::Closed { why: Closure::Expired, at };
+    })
+    .await;
+    sweeper(&engine).sweep(false).await.unwrap();
+    let stone = engine.dossier(JEANNE).unwrap().unwrap();
+    assert!(stone.erased() && stone.enrolment.reminded, "nobody is reminded twice");
+    assert_eq!(stone.enrolment.former, None);
 }
