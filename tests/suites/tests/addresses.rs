@@ -1,4 +1,5 @@
 //! Addresses that lead back to the person: details, and aliases that only the directory knows. With a real slapd.
+#![cfg(test)]
 
 use parvis_stand::{Fault, Proxy, Scene, SceneOptions, Slapd, SlapdOptions};
 use serde_json::{Value, json};
