@@ -34,24 +34,25 @@ impl Credentials {
         if name.is_empty() || name.contains('/') || name.starts_with('.') {
             return Err(format!("{name:?} is no name of a credential"));
         }
-        let path = self.path(name);
-        let shown = path.display();
-        let metadata = std::fs::metadata(&path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-        let mode = metadata.permissions().mode();
-        if mode & 0o007 != 0 {
-            return Err(format!(
-                "{shown} can be read by everybody (mode {:o}): chmod 600 {shown}",
-                mode & 0o777
-            ));
-        }
-        if metadata.len() > LARGEST {
-            return Err(format!("{shown} is larger than {LARGEST} bytes"));
-        }
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-        let secret = text.trim_end_matches(['\n', '\r']);
-        if secret.is_empty() {
-            return Err(format!("{shown} is empty"));
-        }
-        Ok(SecretString::from(secret))
+        secret(&self.path(name))
     }
+}
+
+/// A file that holds a secret and nothing else.
+pub fn secret(path: &Path) -> Result<SecretString, String> {
+    let shown = path.display();
+    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let mode = metadata.permissions().mode();
+    if mode & 0o007 != 0 {
+        return Err(format!("{shown} can be read by everybody (mode {:o}): chmod 600 {shown}", mode & 0o777));
+    }
+    if metadata.len() > LARGEST {
+        return Err(format!("{shown} is larger than {LARGEST} bytes"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let secret = text.trim_end_matches(['\n', '\r']);
+    if secret.is_empty() {
+        return Err(format!("{shown} is empty"));
+    }
+    Ok(SecretString::from(secret))
 }

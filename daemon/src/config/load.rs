@@ -10,6 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 /// The shipped defaults, which is also the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../../../conf/parvis.toml");
+/// What is shipped to go over them, for one product.
+const ACTIVE_DIRECTORY: &str = include_str!("../../../conf/directory/active-directory.toml");
 /// What the environment's variables begin with.
 const PREFIX: &str = "PARVIS__";
 /// Keys that have no default and so do not stand in the defaults as keys.
@@ -76,6 +78,17 @@ pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) 
         faults.push(Fault::new(file.display(), key, error.into_inner().to_string()));
     })
     .ok()
+}
+
+/// The shipped defaults alone, for where there is no configuration yet; with those for Active Directory over them.
+pub fn shipped(active_directory: bool, faults: &mut Faults) -> Option<Raw> {
+    let layer = |text| config::File::from_str(text, config::FileFormat::Toml);
+    let mut builder = config::Config::builder().add_source(layer(DEFAULTS));
+    if active_directory {
+        builder = builder.add_source(layer(ACTIVE_DIRECTORY));
+    }
+    let raw = builder.build().and_then(config::Config::try_deserialize::<Raw>);
+    raw.map_err(|error| faults.push(Fault::new("the shipped defaults", "", error.to_string()))).ok()
 }
 
 /// The file and what stands in the folder `conf.d` beside it, in the order of the names.

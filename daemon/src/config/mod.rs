@@ -11,12 +11,13 @@ mod settings;
 pub mod trial;
 mod units;
 
-pub use credentials::Credentials;
+pub use credentials::{Credentials, secret};
 pub use raw::{LogTarget, Security, Texts, Unknown};
 pub use resolve::{LOCALES, hex};
 pub use settings::{CharterView, MailSettings, PasswordPolicy, Rates, Roles, Settings, Who};
 pub use units::Rate;
 
+use crate::directory;
 use std::path::{Path, PathBuf};
 
 /// One thing that is wrong with the configuration.
@@ -61,6 +62,25 @@ pub struct Places {
     pub store: PathBuf,
 }
 
+/// What somebody wants otherwise than the configuration has it, to look at a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Stated {
+    /// The server.
+    pub uri: Option<String>,
+    /// Protect `ldap://` by StartTLS.
+    pub starttls: bool,
+    /// Whom to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Speak clear text to another machine.
+    pub allow_clear_text: bool,
+    /// Who to be.
+    pub bind: Option<directory::Bind>,
+    /// Where the people are.
+    pub base: Option<String>,
+    /// Where there is no configuration: take what is shipped for Active Directory.
+    pub active_directory: bool,
+}
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -98,6 +118,36 @@ impl Sources {
             admin_socket: raw.gate.admin_socket,
             store: raw.store.path,
         })
+    }
+
+    /// Whether there is a configuration; the shipped defaults stand in for one that is not there.
+    pub fn exist(&self) -> bool {
+        self.file.exists()
+    }
+
+    /// The servers that the configuration names; none where there is no configuration.
+    pub fn uris(&self) -> Result<Vec<String>, Faults> {
+        let mut faults = Faults::new();
+        if !self.exist() {
+            return Ok(Vec::new());
+        }
+        let raw = load::load(&self.file, &self.environment, &mut faults);
+        raw.map(|raw| raw.directory.uris).ok_or(faults)
+    }
+
+    /// Reads what the directory needs, and no other secret than its password; where there is no configuration yet, with
+    /// the shipped filters and rules.
+    pub fn directory(&self, stated: Stated) -> Result<(directory::Settings, directory::Mapping), Faults> {
+        let mut faults = Faults::new();
+        let (raw, place) = match self.exist() {
+            true => (load::load(&self.file, &self.environment, &mut faults), self.file.display().to_string()),
+            false => (load::shipped(stated.active_directory, &mut faults), "the command line".to_owned()),
+        };
+        let whole = raw.and_then(|raw| resolve::directory(raw, stated, place, self, &mut faults));
+        match whole {
+            Some(whole) if faults.is_empty() => Ok(whole),
+            _ => Err(faults),
+        }
     }
 
     /// Reads everything and says what it means, or all that is wrong with it.

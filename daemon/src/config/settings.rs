@@ -198,7 +198,7 @@ impl Settings {
     fn same_directory(&self, other: &Self) -> bool {
         let secret = |settings: &Self| match &settings.directory.bind {
             directory::Bind::Simple { password, .. } => Some(password.expose_secret().to_owned()),
-            directory::Bind::External => None,
+            directory::Bind::External | directory::Bind::Anonymous => None,
         };
         format!("{:?}", self.directory) == format!("{:?}", other.directory) && secret(self) == secret(other)
     }

@@ -74,6 +74,10 @@ pub enum Command {
     /// See a mail as people get it, or send one: `preview link --locale fr --html`, `test ADDRESS --mail link`.
     #[command(subcommand)]
     Mail(Mail),
+    /// Look at the directory as Parvis does: `who LOGIN`, `plan LOGIN --listed --hidden --forward --no-copy --recovery`,
+    /// `doctor --uri --starttls --ca-file --allow-clear-text --bind-dn --password-file --base`.
+    #[command(subcommand)]
+    Directory(super::directory::arguments::Directory),
     /// Write everything that is stored to a file, while the daemon goes on working.
     Backup {
         /// The file, replaced whole or not at all (mode 0600); - for the standard output.

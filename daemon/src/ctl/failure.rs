@@ -63,6 +63,9 @@ pub enum Failure {
         /// What was not understood.
         why: String,
     },
+    /// The command line cannot be carried out as it stands.
+    #[error("carry out the command line: {0}")]
+    Usage(String),
     /// The configuration cannot be used.
     #[error("use the configuration:\n{}", .0.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"))]
     Configuration(Faults),
@@ -91,6 +94,7 @@ impl Failure {
             Self::Unreachable { .. } | Self::TimedOut { .. } => EXIT_UNAVAILABLE,
             Self::NotPermitted { .. } => EXIT_NOT_PERMITTED,
             Self::Configuration(_) => EXIT_CONFIG,
+            Self::Usage(_) => EXIT_USAGE,
             Self::Refused { .. }
             | Self::Fault { .. }
             | Self::Differs { .. }
@@ -111,7 +115,7 @@ impl Failure {
             Self::NotPermitted { .. } => {
                 "use sudo, or become a member of a group that gate.admin names (parvis-admin)"
             }
-            Self::Refused { .. } | Self::Output(_) => "",
+            Self::Refused { .. } | Self::Usage(_) | Self::Output(_) => "",
             Self::Fault { .. } => "look at its journal (journalctl -u parvisd), and report it",
             Self::Differs { .. } => "install both in the same version, and restart parvisd",
             Self::Configuration(_) => "correct each key; parvisctl check looks at all of it",

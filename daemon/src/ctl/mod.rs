@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod check;
 mod daemon;
+mod directory;
 mod failure;
 mod mail;
 mod man;
@@ -20,6 +21,7 @@ use crate::config::Sources;
 use arguments::{Arguments, Audit, Command, Mail};
 use ask::Desk;
 use clap::Parser;
+use directory::arguments::Directory;
 use failure::{EXIT_USAGE, Failure};
 use screen::Screen;
 use std::path::PathBuf;
@@ -82,6 +84,9 @@ fn carry_out(arguments: &Arguments, screen: &Screen) -> Result<Verdict, Failure>
         Command::Mail(Mail::Test { address, name, locale }) => {
             mail::test(&sources, screen, address, (*name, *locale))
         }
+        Command::Directory(Directory::Who { login }) => directory::who(&sources, screen, login),
+        Command::Directory(Directory::Plan(options)) => directory::plan(&sources, &desk(), screen, options),
+        Command::Directory(Directory::Doctor(options)) => directory::doctor(&sources, screen, options),
         Command::Check { probe } => check::check(&sources, &desk(), screen, *probe),
         Command::Completions { shell } => man::completions(*shell),
         Command::Man { dir } => man::pages(dir),

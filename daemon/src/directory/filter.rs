@@ -3,9 +3,14 @@
 //! The same text goes to the server in searches; this evaluation must say what the server would say (OpenLDAP is held
 //! against it by a test). Kinds that cannot be evaluated the same everywhere are refused when the configuration is read.
 
+mod evaluate;
+
 use super::Entry;
-use super::matching::{self, Pattern};
+use super::matching::Pattern;
 use super::schema::Schema;
+use evaluate::{Silent, evaluate};
+
+pub use evaluate::Explained;
 
 /// A filter that can be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +71,12 @@ impl Filter {
 
     /// Does the entry match? What is neither true nor false (RFC 4511, section 4.5.1.7) is no match.
     pub fn holds(&self, entry: &Entry, schema: &Schema) -> bool {
-        evaluate(&self.0, entry, schema) == Some(true)
+        evaluate(&self.0, entry, schema, &mut Silent) == Some(true)
+    }
+
+    /// The same with its reasons: each part, whether it holds, and on which values.
+    pub fn explain(&self, entry: &Entry, schema: &Schema) -> Explained {
+        Explained::of(&self.0, entry, schema)
     }
 
     /// Every attribute that the filter looks at, without options.
@@ -86,66 +96,6 @@ fn walk(node: &Node, seen: &mut impl FnMut(&str)) {
         | Node::Substrings(name, _)
         | Node::Bits(name, ..) => seen(name.split(';').next().unwrap_or(name)),
     }
-}
-
-/// True, false, or `None`: undefined.
-fn evaluate(node: &Node, entry: &Entry, schema: &Schema) -> Option<bool> {
-    let any = |name: &str, test: &dyn Fn(&[u8]) -> Option<bool>| {
-        let mut answer = Some(false);
-        for value in schema.values(entry, name) {
-            match test(value) {
-                Some(true) => return Some(true),
-                Some(false) => {}
-                None => answer = None,
-            }
-        }
-        answer
-    };
-    match node {
-        Node::And(parts) => fold(parts, entry, schema, false),
-        Node::Or(parts) => fold(parts, entry, schema, true),
-        Node::Not(part) => evaluate(part, entry, schema).map(|truth| !truth),
-        Node::Present(name) => schema.knows(name).then(|| schema.values(entry, name).next().is_some()),
-        Node::Equal(name, wanted) => {
-            let kind = schema.equality(name)?;
-            let wanted = matching::normal(kind, wanted, schema)?;
-            any(name, &|value| matching::equal(kind, value, &wanted, schema))
-        }
-        Node::AtLeast(name, wanted) => {
-            let kind = schema.ordering(name)?;
-            let wanted = matching::normal(kind, wanted, schema)?;
-            any(name, &|value| Some(matching::normal(kind, value, schema)? >= wanted))
-        }
-        Node::AtMost(name, wanted) => {
-            let kind = schema.ordering(name)?;
-            let wanted = matching::normal(kind, wanted, schema)?;
-            any(name, &|value| Some(matching::normal(kind, value, schema)? <= wanted))
-        }
-        Node::Substrings(name, pattern) => {
-            let kind = schema.substrings(name)?;
-            any(name, &|value| pattern.matches(kind, value))
-        }
-        Node::Bits(name, mask, some) => {
-            schema.equality(name)?;
-            let held = |value: &[u8]| std::str::from_utf8(value).ok()?.parse::<i64>().ok();
-            any(name, &|value| {
-                held(value).map(|held| if *some { held & mask != 0 } else { held & mask == *mask })
-            })
-        }
-    }
-}
-
-/// AND (`decisive` false) and OR (`decisive` true): a decisive part decides, else an undefined part makes it undefined.
-fn fold(parts: &[Node], entry: &Entry, schema: &Schema, decisive: bool) -> Option<bool> {
-    let mut answer = Some(!decisive);
-    for part in parts {
-        match evaluate(part, entry, schema) {
-            Some(truth) if truth == decisive => return Some(decisive),
-            Some(_) => {}
-            None => answer = None,
-        }
-    }
-    answer
 }
 
 struct Parser<'a> {

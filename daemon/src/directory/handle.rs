@@ -13,8 +13,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::authenticate::Binders;
+use super::facts::Learnt;
 use super::filter::Filter;
-use super::link::{Answer, Capabilities, Fault, Link, Query, search};
+use super::link::{Answer, Fault, Link, Query, search};
 use super::schema::Schema;
 use super::settings::Prepared;
 use super::{Dialect, DirectoryError, Entry, Outside, Standing, facts};
@@ -70,32 +71,6 @@ struct Shared {
     /// The server that `learnt` is about.
     learnt_of: tokio::sync::Mutex<Option<usize>>,
     outside: Outside,
-}
-
-/// What was learnt of the server when it was last reached.
-#[derive(Debug, Default)]
-pub(super) struct Learnt {
-    pub(super) capabilities: Capabilities,
-    pub(super) schema: Schema,
-    /// Does it hash a clear password in a Modify? `None`: it does not say.
-    pub(super) hashes: Option<bool>,
-    pub(super) dialect: Dialect,
-}
-
-impl Learnt {
-    /// Can this attribute be written at all? 389 DS computes pwdReset, and clears it with the password.
-    pub(super) fn writes(&self, name: &str) -> bool {
-        !(self.dialect == Dialect::Ds389 && name.eq_ignore_ascii_case("pwdReset"))
-    }
-
-    /// Can the server find a value of this attribute, so that a deletion of it is a comparison?
-    pub(super) fn compares(&self, name: &str) -> bool {
-        // Written as a command, and read as something else.
-        let command = self.dialect == Dialect::ActiveDirectory && name.eq_ignore_ascii_case("pwdLastSet");
-        // The server may write pwdReset itself, in the same Modify.
-        let served = command || self.schema.operational(name);
-        !served && self.schema.knows(name) && self.schema.equality(name).is_some()
-    }
 }
 
 #[derive(Debug, Default)]
@@ -340,11 +315,7 @@ async fn learn(prepared: &Prepared, shared: &Shared, link: &Link, anew: bool) ->
         return Ok(());
     }
     let limit = prepared.settings.timeouts.connect;
-    let capabilities = link.capabilities(limit).await?;
-    let dialect = prepared.settings.dialect.unwrap_or_else(|| Dialect::of(&capabilities));
-    let schema = facts::schema(link, &capabilities, dialect, limit).await?.unwrap_or_else(Schema::builtin);
-    let hashes = facts::hashes(link, &capabilities, &prepared.settings.base, limit).await?;
-    let learnt = Arc::new(Learnt { capabilities, schema, hashes, dialect });
+    let learnt = Arc::new(facts::learnt(prepared, link, limit).await?);
     *shared.learnt.write().unwrap_or_else(PoisonError::into_inner) = learnt;
     *learnt_of = Some(link.index);
     Ok(())

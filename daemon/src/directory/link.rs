@@ -238,6 +238,7 @@ impl Link {
                 within(limit, ldap.simple_bind(dn, password.expose_secret())).await?
             }
             Bind::External => within(limit, ldap.sasl_external_bind()).await?,
+            Bind::Anonymous => return Ok(()),
         };
         if result.rc == 0 { Ok(()) } else { Err(Fault::Refused(result)) }
     }

@@ -120,6 +120,11 @@ impl Pattern {
         Pattern(text.split('*').map(|piece| piece.as_bytes().to_vec()).collect())
     }
 
+    /// Its pieces, as they were written.
+    pub(super) fn pieces(&self) -> &[Vec<u8>] {
+        &self.0
+    }
+
     /// Does the value match, under this rule? Spaces are folded as in the rule (RFC 4518, section 2.6.1).
     pub(super) fn matches(&self, kind: Kind, value: &[u8]) -> Option<bool> {
         let value = piece(kind, value, true, true)?;

@@ -15,6 +15,7 @@ mod holders;
 mod link;
 pub mod mapping;
 mod matching;
+pub mod once;
 pub mod plan;
 pub mod probe;
 mod read;
@@ -38,7 +39,7 @@ pub use dialect::Dialect;
 pub use handle::{Directory, DirectoryHealth};
 pub use mapping::{Charter, Chosen, Mapping, MappingFault, PlanError, WriteRule};
 pub use plan::Plan;
-pub use probe::{Asked, Finding, Level, Report, probe};
+pub use probe::{Addition, Asked, Finding, Level, Report, first_look, probe};
 pub use settings::{Bind, PasswordWrite, Prepared, Settings, SettingsFault, Timeouts, Watching, Way};
 pub use watch::{Sighting, watch};
 

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use ldap3::Scope;
 
 use super::link::{Answer, Query, refusal};
-use super::{Directory, DirectoryError, Entry, EntryUuid, Found, ber};
+use super::{Dialect, Directory, DirectoryError, Entry, EntryUuid, Found, ber};
 
 /// No login is longer; what is, is nobody's, and the server is not asked.
 const MAX_LOGIN: usize = 256;
+
+/// Anything else is nobody's.
+pub(super) fn can_be_login(login: &str) -> bool {
+    !login.is_empty() && login.len() <= MAX_LOGIN && !login.chars().any(char::is_control)
+}
 
 impl Directory {
     /// Who has this login: one search, with a size limit of two.
@@ -16,7 +21,7 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError::Unavailable`] within the operation's deadline; `Refused` where the base or the rights are wrong.
     pub async fn find(&self, login: &str) -> Result<Found, DirectoryError> {
-        if login.is_empty() || login.len() > MAX_LOGIN || login.chars().any(char::is_control) {
+        if !can_be_login(login) {
             return Ok(Found::Nobody);
         }
         let prepared = &self.inner.prepared;
@@ -51,15 +56,19 @@ impl Directory {
     }
 
     fn readable(&self, found: &ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
-        let dialect = self.dialect();
-        ber::entry(found, dialect).ok_or_else(|| DirectoryError::Refused {
-            code: 0,
-            text: format!(
-                "an entry was found, but its {} cannot be read: let the service read it",
-                dialect.identity()
-            ),
-        })
+        entry(found, self.dialect())
     }
+}
+
+/// An entry that was found, if it says who it is.
+pub(super) fn entry(found: &ldap3::asn1::StructureTag, dialect: Dialect) -> Result<Entry, DirectoryError> {
+    ber::entry(found, dialect).ok_or_else(|| DirectoryError::Refused {
+        code: 0,
+        text: format!(
+            "an entry was found, but its {} cannot be read: let the service read it",
+            dialect.identity()
+        ),
+    })
 }
 
 pub(super) fn refused(answer: &Answer) -> DirectoryError {

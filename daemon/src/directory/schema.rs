@@ -14,7 +14,7 @@ use super::matching::Kind;
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     types: HashMap<String, AttributeType>,
-    classes: HashMap<String, (String, Vec<String>)>,
+    classes: HashMap<String, Class>,
     complete: bool,
     by_syntax: bool,
 }
@@ -28,6 +28,14 @@ struct AttributeType {
     substrings: Option<String>,
     syntax: Option<String>,
     operational: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Class {
+    canonical: String,
+    above: Vec<String>,
+    /// What an entry of this class must or may have.
+    has: Vec<String>,
 }
 
 /// A chain of superiors longer than this is a loop.
@@ -106,7 +114,7 @@ impl Schema {
     pub(super) fn class(&self, name: &str) -> Option<String> {
         let name = name.to_ascii_lowercase();
         match self.classes.get(&name) {
-            Some((canonical, _)) => Some(canonical.clone()),
+            Some(class) => Some(class.canonical.clone()),
             None => (!self.complete).then_some(name),
         }
     }
@@ -120,9 +128,30 @@ impl Schema {
                 return true;
             }
             if depth < MAX_SUPERIORS
-                && let Some((_, above)) = self.classes.get(&class)
+                && let Some(found) = self.classes.get(&class)
             {
-                open.extend(above.iter().filter_map(|sup| Some((self.class(sup)?, depth + 1))));
+                open.extend(found.above.iter().filter_map(|sup| Some((self.class(sup)?, depth + 1))));
+            }
+        }
+        false
+    }
+
+    /// May an entry of these classes have this attribute? A class that is not known may have any.
+    pub(super) fn admits(&self, entry: &Entry, name: &str) -> bool {
+        let canonical = self.canonical(name.split(';').next().unwrap_or(name)).into_owned();
+        if self.operational(name) {
+            return true;
+        }
+        let mut open: Vec<(String, usize)> =
+            entry.values("objectClass").map(|class| (class.to_lowercase(), 0)).collect();
+        while let Some((class, depth)) = open.pop() {
+            let Some(found) = self.classes.get(&class) else { return true };
+            let holds = found.has.iter().any(|held| self.canonical(held) == canonical);
+            if holds || found.canonical == "extensibleobject" {
+                return true;
+            }
+            if depth < MAX_SUPERIORS {
+                open.extend(found.above.iter().map(|above| (above.clone(), depth + 1)));
             }
         }
         false
@@ -192,9 +221,11 @@ impl Schema {
     fn add_class(&mut self, definition: &str) {
         let words = Definition::read(definition);
         let Some((canonical, names)) = words.names() else { return };
-        let above: Vec<String> = words.after("SUP").iter().map(|sup| sup.to_ascii_lowercase()).collect();
+        let lower = |key| words.after(key).iter().map(|word| word.to_ascii_lowercase()).collect::<Vec<_>>();
+        let has = [lower("MUST"), lower("MAY")].concat();
+        let found = Class { canonical, above: lower("SUP"), has };
         names.into_iter().for_each(|name| {
-            self.classes.insert(name, (canonical.clone(), above.clone()));
+            self.classes.insert(name, found.clone());
         });
     }
 }
@@ -283,6 +314,20 @@ mod tests {
         assert!(!schema.knows("nothing"));
         assert!(schema.descends(b"worker", b"person"));
         assert!(!schema.descends(b"person", b"worker"));
+        let held = |class: &str| {
+            let classes = std::iter::once(("objectclass".to_owned(), vec![class.as_bytes().to_vec()]));
+            Entry {
+                uuid: crate::directory::EntryUuid([0; 16]),
+                dn: String::new(),
+                stamp: String::new(),
+                attributes: classes.collect(),
+            }
+        };
+        for (class, name, admits) in
+            [("Worker", "surname", true), ("worker", "odd", false), ("unheard-of", "odd", true)]
+        {
+            assert_eq!(schema.admits(&held(class), name), admits, "{class} {name}");
+        }
     }
 
     #[test]

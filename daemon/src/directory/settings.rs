@@ -76,6 +76,8 @@ pub enum Bind {
     },
     /// SASL EXTERNAL: who we are to the kernel, over `ldapi://`.
     External,
+    /// Nobody: for a first look at a server. No configuration can say it.
+    Anonymous,
 }
 
 /// How a server takes a new password.

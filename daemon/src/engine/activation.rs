@@ -12,6 +12,7 @@ use crate::directory::{
 };
 use crate::dossier::{Actor, Dossier, key};
 use crate::service::clock;
+use crate::words::generalized;
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::enrolment::Attempt;
 use parvis_enrolment::event::{Recovery, WriteOutcome};
@@ -245,7 +246,6 @@ pub fn plan(settings: &Settings, entry: &Entry, enrolment: &Enrolment) -> Result
 fn chosen(settings: &Settings, login: &str, answers: &Answers, mailbox: bool) -> Result<Chosen, String> {
     let charter = answers.charter.as_ref().ok_or("the charter was not accepted")?;
     let now = clock::now();
-    let generalized = |at: Timestamp| at.strftime("%Y%m%d%H%M%SZ").to_string();
     Ok(Chosen {
         login: login.to_owned(),
         recovery_address: answers.recovery.clone(),

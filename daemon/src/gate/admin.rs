@@ -62,6 +62,7 @@ async fn answer(gate: &Arc<Gate>, call: Call) -> Result<Vec<u8>, Failure> {
             reply(&blocking(move || people::list(&gate, &call)).await?)
         }
         Call::Show(call) => reply(&people::show(gate, &call.person).await?),
+        Call::Answers(call) => reply(&people::answers(gate, &call.person).await?),
         Call::Resend(call) => reply(&resend(gate, call).await?),
         Call::Cancel(call) => reply(&cancel(gate, call).await?),
         Call::Sweep(call) => reply(&sweep(gate, call).await?),

@@ -8,10 +8,12 @@ use super::view;
 use crate::audit;
 use crate::directory::Found;
 use crate::dossier::{Actor, Dossier, Kept, key};
-use crate::words::civil;
+use crate::words::{civil, generalized};
 use parvis_enrolment::link::Usable;
 use parvis_enrolment::{Closure, Enrolment, Id, PersonId, Stage};
-use parvis_protocol::admin::{Failure, List, ListAnswer, Moment, Person, ShowAnswer};
+use parvis_protocol::admin::{
+    Accepted, AnswersAnswer, Failure, List, ListAnswer, Moment, Person, ShowAnswer,
+};
 use std::sync::Arc;
 
 /// A page of people, in the order of their uuid. Without a state: everybody whose enrolment is open.
@@ -79,6 +81,29 @@ pub async fn show(gate: &Arc<Gate>, person: &str) -> Result<ShowAnswer, Failure>
     let (timeline, timeline_out) = newest(timeline.collect(), &mut room);
     let left_out = links_out + timeline_out;
     Ok(ShowAnswer { person: row(gate, &dossier.enrolment), timeline, links, left_out })
+}
+
+/// What a person has answered; for whoever wants to know what will be written.
+pub async fn answers(gate: &Arc<Gate>, person: &str) -> Result<AnswersAnswer, Failure> {
+    let dossier = find(gate, person).await?;
+    let answers = dossier.enrolment.answers();
+    let mail = answers.and_then(|answers| answers.mail.as_ref());
+    let forward = mail.and_then(|mail| mail.forward.as_ref());
+    let charter = answers.and_then(|answers| answers.charter.as_ref());
+    Ok(AnswersAnswer {
+        uuid: audit::uuid(dossier.enrolment.person),
+        recovery: answers.map(|answers| answers.recovery.clone()),
+        listed: answers.and_then(|answers| answers.listed),
+        forward: forward.map(|forward| forward.address.clone()),
+        forward_confirmed: forward.is_some_and(|forward| forward.confirmed.is_some()),
+        keep_copy: mail.map(|mail| mail.keep_copy),
+        charter: charter.map(|charter| Accepted {
+            version: charter.version.clone(),
+            sha256: charter.sha256.clone(),
+            locale: charter.locale.clone(),
+            at: generalized(charter.at),
+        }),
+    })
 }
 
 /// The newest moments that fit, still in their order; how many older ones do not.

@@ -4,7 +4,7 @@ mod slips;
 mod time;
 
 pub use slips::meant;
-pub use time::{ago, civil, deadline, wait};
+pub use time::{ago, civil, deadline, generalized, wait};
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};

@@ -9,6 +9,11 @@ pub fn civil(settings: &Settings, at: Timestamp) -> String {
     local(settings, at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
+/// GeneralizedTime in UTC (RFC 4517, section 3.3.13).
+pub fn generalized(at: Timestamp) -> String {
+    at.strftime("%Y%m%d%H%M%SZ").to_string()
+}
+
 /// A deadline as it is said: the day as seen from now, the time, the zone.
 pub fn deadline(words: &Words, settings: &Settings, locale: &str, at: Timestamp, now: Timestamp) -> String {
     let (then, today) = (local(settings, at), local(settings, now));

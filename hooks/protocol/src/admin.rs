@@ -12,8 +12,8 @@ use crate::words::words;
 use crate::{CallError, Role, limits};
 
 pub use answers::{
-    AuditExportAnswer, AuditVerifyAnswer, BackupAnswer, CancelAnswer, Count, ListAnswer, Moment, Part,
-    PartState, Person, ResendAnswer, ShowAnswer, StatusAnswer, SweepAnswer, Swept,
+    Accepted, AnswersAnswer, AuditExportAnswer, AuditVerifyAnswer, BackupAnswer, CancelAnswer, Count,
+    ListAnswer, Moment, Part, PartState, Person, ResendAnswer, ShowAnswer, StatusAnswer, SweepAnswer, Swept,
 };
 
 /// The interface's name.
@@ -28,6 +28,8 @@ words! {
         List = "List",
         /// One person.
         Show = "Show",
+        /// What one person has answered.
+        Answers = "Answers",
         /// The mail again.
         Resend = "Resend",
         /// An enrolment is closed.
@@ -64,6 +66,8 @@ pub enum Call {
     List(List),
     /// One person.
     Show(Show),
+    /// What one person has answered.
+    Answers(Answers),
     /// The mail again.
     Resend(Resend),
     /// An enrolment is closed.
@@ -92,6 +96,13 @@ pub struct List {
 /// Parameters of `Show`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Show {
+    /// A login or an entry's UUID.
+    pub person: String,
+}
+
+/// Parameters of `Answers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
     /// A login or an entry's UUID.
     pub person: String,
 }
@@ -158,6 +169,7 @@ impl Call {
                 limit: page(from)?,
             }),
             Method::Show => Self::Show(Show { person: person(from)? }),
+            Method::Answers => Self::Answers(Answers { person: person(from)? }),
             Method::Resend => Self::Resend(Resend { person: person(from)?, by: by(from)? }),
             Method::Cancel => Self::Cancel(Cancel {
                 person: person(from)?,
@@ -182,6 +194,7 @@ impl Call {
             Self::Status => Method::Status,
             Self::List(_) => Method::List,
             Self::Show(_) => Method::Show,
+            Self::Answers(_) => Method::Answers,
             Self::Resend(_) => Method::Resend,
             Self::Cancel(_) => Method::Cancel,
             Self::Sweep(_) => Method::Sweep,
@@ -212,6 +225,7 @@ impl Serialize for Call {
             Self::Status | Self::Backup => Nothing {}.serialize(serializer),
             Self::List(call) => call.serialize(serializer),
             Self::Show(call) => call.serialize(serializer),
+            Self::Answers(call) => call.serialize(serializer),
             Self::Resend(call) => call.serialize(serializer),
             Self::Cancel(call) => call.serialize(serializer),
             Self::Sweep(call) => call.serialize(serializer),
@@ -230,6 +244,7 @@ pub const fn roles(method: Method) -> &'static [Role] {
         Method::Status
         | Method::List
         | Method::Show
+        | Method::Answers
         | Method::Resend
         | Method::Cancel
         | Method::Sweep

@@ -2,7 +2,8 @@
 
 use super::raw::{self, Raw, Texts};
 use super::settings::{Attributes, GateSettings, Settings};
-use super::{CharterView, Fault, Faults, Sources, units};
+use super::{CharterView, Fault, Faults, Sources, Stated, units};
+use crate::directory::{self, Mapping};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The languages that people can be spoken to in.
@@ -17,7 +18,8 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
     let key = check.key(&raw.links, sources);
     let policy = check.policy(&raw);
     let mapping = check.mapping(&raw.directory);
-    let directory = check.directory(&raw, mapping.as_ref(), sources);
+    let bind = check.bind(&raw.directory, sources);
+    let directory = check.directory(&raw, mapping.as_ref(), bind);
     let mail = check.mail(&raw.mail, sources);
     let rates = check.rates(&raw.limits);
     let roles = check.roles(&raw.gate);
@@ -65,6 +67,27 @@ pub fn resolve(raw: Raw, sources: &Sources, faults: &mut Faults) -> Option<Setti
         campus: raw.campus,
         pages: raw.pages,
     })
+}
+
+/// The directory alone, as somebody wants to look at it; `None` where something is wrong (said in `faults`).
+pub fn directory(
+    mut raw: Raw,
+    stated: Stated,
+    place: String,
+    sources: &Sources,
+    faults: &mut Faults,
+) -> Option<(directory::Settings, Mapping)> {
+    let mut check = Checker { place, faults, cautions: Vec::new() };
+    if let Some(uri) = stated.uri {
+        raw.directory.uris = vec![uri];
+    }
+    raw.directory.base = stated.base.unwrap_or(raw.directory.base);
+    raw.directory.ca_file = stated.ca_file.or(raw.directory.ca_file);
+    raw.directory.starttls |= stated.starttls;
+    raw.directory.allow_clear_text |= stated.allow_clear_text;
+    let mapping = check.mapping(&raw.directory);
+    let bind = stated.bind.or_else(|| check.bind(&raw.directory, sources));
+    Some((check.directory(&raw, mapping.as_ref(), bind)?, mapping?))
 }
 
 mod gate;

@@ -15,14 +15,9 @@ const MOST_READERS: usize = 16;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Checker<'_> {
-    pub(super) fn directory(
-        &mut self,
-        raw: &Raw,
-        mapping: Option<&Mapping>,
-        sources: &Sources,
-    ) -> Option<directory::Settings> {
-        let given = &raw.directory;
-        let bind = match (given.bind, &given.bind_dn) {
+    /// Who the service is, with its password.
+    pub(super) fn bind(&mut self, given: &raw::Directory, sources: &Sources) -> Option<directory::Bind> {
+        match (given.bind, &given.bind_dn) {
             (raw::Bind::External, _) => Some(directory::Bind::External),
             (raw::Bind::Simple, None) => {
                 self.fault("directory.bind-dn", "is missing");
@@ -33,7 +28,16 @@ impl Checker<'_> {
                 self.take("directory.bind-password-credential", password)
                     .map(|password| directory::Bind::Simple { dn: dn.clone(), password })
             }
-        };
+        }
+    }
+
+    pub(super) fn directory(
+        &mut self,
+        raw: &Raw,
+        mapping: Option<&Mapping>,
+        bind: Option<directory::Bind>,
+    ) -> Option<directory::Settings> {
+        let given = &raw.directory;
         self.texts("directory.mailbox-usable", &given.mailbox_usable);
         let timeout = self.take("directory.timeout", units::positive(&given.timeout));
         let own = [

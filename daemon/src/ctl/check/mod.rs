@@ -7,7 +7,7 @@ mod files;
 mod leaving;
 mod pages;
 mod settings;
-mod surroundings;
+pub(super) mod surroundings;
 
 use super::Verdict;
 use super::ask::Desk;
@@ -15,13 +15,14 @@ use super::failure::{EXIT_WRONG, Failure};
 use super::screen::{Screen, Style};
 use super::table::{clean, wrap};
 use crate::config::{Faults, Sources};
+use crate::directory::Addition;
 use crate::service::EXIT_CONFIG;
 use serde::Serialize;
 
 /// How a finding stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(super) enum Level {
     /// As it should be.
     Ok,
     /// It works, but not as well, or not as safely, as it could.
@@ -32,8 +33,8 @@ enum Level {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
-    level: Level,
+pub(super) struct Finding {
+    pub(super) level: Level,
     /// What it is about, as a word: `configuration`, `directory`, `mail`, …
     area: &'static str,
     /// What was found.
@@ -42,44 +43,61 @@ struct Finding {
     expected: String,
     /// What to do; empty where nothing is to be done.
     action: String,
+    /// What to add to the configuration of the server that was looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    add: Vec<Addition>,
 }
 
 /// All of them.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(super) struct Report {
     /// Nothing failed.
-    ok: bool,
-    findings: Vec<Finding>,
+    pub(super) ok: bool,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(super) fn of(notes: Notes) -> Self {
+        let failed = |finding: &Finding| finding.level == Level::Failure;
+        Self { ok: !notes.findings.iter().any(failed), findings: notes.findings }
+    }
 }
 
 /// Collects findings, about one area after the other.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     area: &'static str,
     findings: Vec<Finding>,
 }
 
 impl Notes {
     /// What comes next is about this.
-    fn about(&mut self, area: &'static str) -> &mut Self {
+    pub(super) fn about(&mut self, area: &'static str) -> &mut Self {
         self.area = area;
         self
     }
 
     fn note(&mut self, level: Level, what: String, expected: &str, action: &str) {
         let (area, expected, action) = (self.area, expected.to_owned(), action.to_owned());
-        self.findings.push(Finding { level, area, what, expected, action });
+        self.findings.push(Finding { level, area, what, expected, action, add: Vec::new() });
     }
 
-    fn ok(&mut self, what: impl Into<String>) {
+    /// The last finding's remedy.
+    fn add(&mut self, add: Vec<Addition>) {
+        if let Some(last) = self.findings.last_mut() {
+            last.add = add;
+        }
+    }
+
+    pub(super) fn ok(&mut self, what: impl Into<String>) {
         self.note(Level::Ok, what.into(), "", "");
     }
 
-    fn warning(&mut self, what: impl Into<String>, expected: &str, action: &str) {
+    pub(super) fn warning(&mut self, what: impl Into<String>, expected: &str, action: &str) {
         self.note(Level::Warning, what.into(), expected, action);
     }
 
-    fn failure(&mut self, what: impl Into<String>, expected: &str, action: &str) {
+    pub(super) fn failure(&mut self, what: impl Into<String>, expected: &str, action: &str) {
         self.note(Level::Failure, what.into(), expected, action);
     }
 }
@@ -104,10 +122,8 @@ pub fn check(sources: &Sources, desk: &Desk, screen: &Screen, probe: bool) -> Re
         surroundings::look(settings, desk, probe, &mut notes);
     }
     pages::look(&sources.file, settings.as_ref().ok(), notes.about("parvis-pages"));
-    let findings = notes.findings;
-    let failures = findings.iter().filter(|finding| finding.level == Level::Failure).count();
-    let report = Report { ok: failures == 0, findings };
-    screen.answer(&report, || print(&report, screen))?;
+    let report = Report::of(notes);
+    screen.answer(&report, || print(&report, screen, false))?;
     Ok(match (misconfigured, report.ok) {
         (true, _) => Verdict::Wrong(EXIT_CONFIG),
         (false, true) => Verdict::Fine,
@@ -124,8 +140,10 @@ fn configuration(faults: &Faults, notes: &mut Notes) {
     notes.failure(format!("faults in the configuration: {}", faults.len()), "none", action);
 }
 
-fn print(report: &Report, screen: &Screen) -> Result<(), Failure> {
+/// `lines`: also what is to be added, as it is written; else where to get it.
+pub(super) fn print(report: &Report, screen: &Screen, lines: bool) -> Result<(), Failure> {
     let mut area = "";
+    let mut shown: Vec<&Addition> = Vec::new();
     for finding in &report.findings {
         if finding.area != area {
             area = finding.area;
@@ -143,11 +161,34 @@ fn print(report: &Report, screen: &Screen) -> Result<(), Failure> {
         if !finding.action.is_empty() {
             paragraph(screen, "       ", &format!("to do: {}", finding.action))?;
         }
+        match finding.add.as_slice() {
+            [] => {}
+            _ if !lines => {
+                paragraph(screen, "       ", "parvisctl directory doctor prints the lines to add")?;
+            }
+            add => additions(screen, add, &mut shown)?,
+        }
     }
     let count = |level| report.findings.iter().filter(|finding| finding.level == level).count();
     let (warnings, failures) = (count(Level::Warning), count(Level::Failure));
     screen.line("")?;
     screen.line(&format!("failures: {failures}, warnings: {warnings}"))
+}
+
+/// As they are written, so that they can be copied: a space before a line of LDIF would mean something. Each once.
+fn additions<'r>(screen: &Screen, add: &'r [Addition], shown: &mut Vec<&'r Addition>) -> Result<(), Failure> {
+    for one in add {
+        if shown.contains(&one) {
+            paragraph(screen, "       ", &format!("add: as above, {}", one.form))?;
+            continue;
+        }
+        shown.push(one);
+        paragraph(screen, "       ", &format!("add: {}", one.form))?;
+        screen.line("")?;
+        one.lines.lines().try_for_each(|line| screen.line(line))?;
+        screen.line("")?;
+    }
+    Ok(())
 }
 
 /// A text behind its level, wrapped where the output is a terminal.

@@ -13,7 +13,7 @@ use parvis_protocol::admin::{Call, PartState, StatusAnswer};
 use std::time::Duration;
 
 /// The directory's own answers are bounded one by one; all of them together, by this.
-const DIRECTORY_TIME: Duration = Duration::from_secs(120);
+pub const DIRECTORY_TIME: Duration = Duration::from_secs(120);
 /// So is the conversation with the mail server.
 const MAIL_TIME: Duration = Duration::from_secs(60);
 
@@ -101,7 +101,8 @@ async fn directory(settings: &Settings, probe: bool, notes: &mut Notes) {
     found(report, notes);
 }
 
-fn found(report: directory::Report, notes: &mut Notes) {
+/// What the directory room found.
+pub fn found(report: directory::Report, notes: &mut Notes) {
     let mut reached = true;
     for finding in report.findings {
         let level = match finding.level {
@@ -111,6 +112,7 @@ fn found(report: directory::Report, notes: &mut Notes) {
         };
         reached = reached && level != Level::Failure;
         notes.note(level, finding.what, &finding.expected, &finding.action);
+        notes.add(finding.add);
     }
     if reached {
         notes.ok(match report.password_write {

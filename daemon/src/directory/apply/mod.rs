@@ -16,13 +16,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::ber::PASSWORD_POLICY;
-use super::handle::Learnt;
+use super::facts::Learnt;
 use super::link::{self, Link, Query, bare_control, refusal, within};
 use super::plan::Plan;
+pub(super) use request::POLICY_HINTS;
 use request::{controls, modifications, read_after};
 use verdict::{after, post_read, refused, unasked, unsettled};
 
-use super::{Dialect, Directory, PasswordWrite, Standing};
+use super::{Directory, PasswordWrite, Standing};
 
 /// The plan and the password are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,21 +98,9 @@ impl Target<'_> {
 }
 
 impl Directory {
-    /// How this server is given a new password: as configured, else as its configuration says, else by RFC 3062.
-    /// Never in a Modify to a server that says that it does not hash.
+    /// How this server is given a new password.
     pub fn password_write(&self) -> PasswordWrite {
-        let learnt = self.learnt();
-        match (learnt.hashes, self.inner.prepared.settings.password_write) {
-            // The one way that it knows.
-            _ if learnt.dialect == Dialect::ActiveDirectory => PasswordWrite::UnicodePwd,
-            // It always hashes, and takes RFC 3062 by somebody else for a password that is handed out.
-            _ if learnt.dialect == Dialect::Ds389 => PasswordWrite::InModify,
-            // Whatever is stated: it would be stored in clear text.
-            (Some(false), _) => PasswordWrite::Extended,
-            (_, Some(stated)) => stated,
-            (Some(true), None) => PasswordWrite::InModify,
-            (None, None) => PasswordWrite::Extended,
-        }
+        self.learnt().password_write(self.inner.prepared.settings.password_write)
     }
 
     /// Write the plan and the password, if the entry is still provisional.

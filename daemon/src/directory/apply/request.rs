@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::directory::Dialect;
 use crate::directory::ber::PASSWORD_POLICY;
-use crate::directory::handle::Learnt;
+use crate::directory::facts::Learnt;
 use crate::directory::link::{self, bare_control};
 use crate::directory::plan::{Act, Plan};
 use crate::directory::settings::Prepared;
@@ -41,8 +41,7 @@ pub(super) fn modifications(
         };
         Mod::Replace(name.as_bytes().to_vec(), HashSet::from([value]))
     });
-    let lowered = plan.lowered(|name| learnt.compares(name)).into_iter();
-    let changes = lowered.filter(|change| learnt.writes(&change.attribute)).map(|change| {
+    let changes = learnt.sent(plan).into_iter().map(|change| {
         let name = change.attribute.as_bytes().to_vec();
         match &change.act {
             Act::Delete(values) => Mod::Delete(name, set(values)),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use ldap3::Scope;
 
-use super::{Asked, Look, refusal};
+use super::{Asked, Look};
 use crate::directory::ber;
-use crate::directory::link::{Fault, Link};
+use crate::directory::link::{Fault, Link, refusal};
 
 /// At most so many people are looked at for each question.
 const SOME: i32 = 1000;

@@ -10,6 +10,7 @@ mod live;
 mod mark;
 mod persistent;
 mod poll;
+mod proven;
 mod sync;
 
 use std::collections::HashSet;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+
+pub(super) use proven::proven;
 
 use super::handle::backoff;
 use super::link::{Capabilities, Fault, Link};

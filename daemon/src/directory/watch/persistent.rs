@@ -25,6 +25,11 @@ const REQUEST: [u8; 11] = [0x30, 9, 0x02, 1, 15, 0x01, 1, 0xff, 0x01, 1, 0xff];
 /// The change type of a deletion.
 const DELETE: u32 = 2;
 
+/// The request control.
+pub(super) fn request() -> RawControl {
+    RawControl { ctype: CONTROL.to_owned(), crit: true, val: Some(REQUEST.to_vec()) }
+}
+
 /// Begin to listen, read everybody, then tell what comes.
 pub(super) async fn session(mut session: Session<'_>, asking: Link) -> Result<Infallible, End> {
     let settings = &session.prepared.settings;
@@ -33,11 +38,7 @@ pub(super) async fn session(mut session: Session<'_>, asking: Link) -> Result<In
     let (link, credits) = made.map_err(|fault| End::fault(&asking, &fault))?;
     let filter = format!("(|({}=*){})", settings.login_attribute, settings.provisional);
     let mut ldap = link.ldap();
-    ldap.with_controls(vec![RawControl {
-        ctype: CONTROL.to_owned(),
-        crit: true,
-        val: Some(REQUEST.to_vec()),
-    }]);
+    ldap.with_controls(vec![request()]);
     let attributes = Arc::clone(&session.prepared.attributes);
     let search = ldap.streaming_search(&settings.base, Scope::Subtree, &filter, attributes);
     let stream = within(waits.operation, search).await.map_err(|fault| End::fault(&link, &fault))?;

@@ -113,6 +113,38 @@ pub struct Moment {
     pub detail: String,
 }
 
+/// Answer of `Answers`: what a person has answered up to now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswersAnswer {
+    /// The entry's UUID.
+    pub uuid: String,
+    /// The recovery address, proven by its link.
+    pub recovery: Option<String>,
+    /// Whether to be in the public directory.
+    pub listed: Option<bool>,
+    /// Where mail is to be forwarded to.
+    pub forward: Option<String>,
+    /// Whether that address is confirmed: until then nothing forwards to it.
+    pub forward_confirmed: bool,
+    /// Whether the mailbox keeps a copy.
+    pub keep_copy: Option<bool>,
+    /// The charter.
+    pub charter: Option<Accepted>,
+}
+
+/// The charter that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the text that was shown, in hexadecimal.
+    pub sha256: String,
+    /// The language of that text.
+    pub locale: String,
+    /// When: GeneralizedTime in UTC.
+    pub at: String,
+}
+
 /// Answer of `Resend`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResendAnswer {

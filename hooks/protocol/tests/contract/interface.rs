@@ -112,6 +112,7 @@ fn admin_answers() {
             admin::Method::Status => &as_type::<admin::StatusAnswer>,
             admin::Method::List => &as_type::<admin::ListAnswer>,
             admin::Method::Show => &as_type::<admin::ShowAnswer>,
+            admin::Method::Answers => &as_type::<admin::AnswersAnswer>,
             admin::Method::Resend => &as_type::<admin::ResendAnswer>,
             admin::Method::Cancel => &as_type::<admin::CancelAnswer>,
             admin::Method::Sweep => &as_type::<admin::SweepAnswer>,

@@ -119,7 +119,13 @@ fn searched(scene: &Scene, dir: &Path) -> Result<f64> {
         .env("LDAPCONF", "/dev/null")
         .args(["-x", "-LLL", "-H", &scene.slapd.ldaps_url(), "-D", SERVICE_DN, "-y"])
         .arg(&password)
-        .args(["-E", "!sync=ro", "-b", PEOPLE, "(&(objectClass=*)(supannRessourceEtat={COMPTE}I:SupannCree))"])
+        .args([
+            "-E",
+            "!sync=ro",
+            "-b",
+            PEOPLE,
+            "(&(objectClass=*)(supannRessourceEtat={COMPTE}I:SupannCree))",
+        ])
         .args(READ)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -183,7 +189,8 @@ impl Records {
         let store = open(&dir, Arc::new(Digesting)).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut bodies = self.bodies.chunks(TOGETHER);
         for together in self.values.chunks(TOGETHER) {
-            let put = |(key, value): &(Vec<u8>, Vec<u8>)| Write::Put { key: key.clone(), value: value.clone() };
+            let put =
+                |(key, value): &(Vec<u8>, Vec<u8>)| Write::Put { key: key.clone(), value: value.clone() };
             let records = bodies.next().unwrap_or_default().to_vec();
             let commit = Commit { writes: together.iter().map(put).collect(), records, ..Commit::default() };
             let outcome = runtime.block_on(store.commit(commit));

@@ -8,8 +8,12 @@ mod backups;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod who;
