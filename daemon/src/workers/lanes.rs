@@ -1,9 +1,9 @@
 //! Whose turn it is: a lane for each domain that mails go to, and how many of the lines to the mail server it may have.
 //!
-//! Lanes take turns, so a few mails to one domain never wait behind many to another. A new lane may have half of the lines
+//! Lanes take turns, so a few mails to one domain never wait behind many to another. A new lane may have a quarter of the lines
 //! and gains one with each mail that went quickly: whoever has all the mail has all the lines. A lane whose mails take long
-//! is brought down to one line, and all such lanes together leave a quarter to the others; while there are any, a new lane is
-//! taken for one of them. A lane that hears "later" again and again rests, then sends one mail to see. It knows no store, no clock and no network.
+//! is brought down to one line while others wait, and all such lanes together leave a quarter to the others; while there are
+//! any, a new lane is taken for one of them. A lane that hears "later" again and again rests, then sends one mail to see. It knows no store, no clock and no network.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Lanes {
     }
 
     fn start(&self) -> usize {
-        (self.rules.lines / 2).max(1)
+        (self.rules.lines / 4).max(1)
     }
 
     /// A mail that is due. False where its lane has enough to do: it is then among what is passed over.
@@ -174,9 +174,15 @@ impl Lanes {
         if !self.doubtful(domain, now) {
             return own < share;
         }
-        // A lane that nobody knows yet may be as slow as one that is known.
-        let share = if lane.proven { share.min(self.start()) } else { 1 };
         let left_to_others = if self.rules.lines > 1 { (self.rules.lines / 4).max(1) } else { 0 };
+        let others_wait = !self.turns.is_empty();
+        let share = match (lane.proven, others_wait) {
+            // A lane that nobody knows yet may be as slow as one that is known.
+            (false, _) => 1,
+            (true, true) => share.min(self.start()),
+            (true, false) if lane.rests_until.is_none() => self.rules.lines,
+            (true, false) => share,
+        };
         let held = self.running.iter().filter(|one| self.doubtful(&one.domain, now)).count();
         own < share && held + left_to_others < self.rules.lines
     }
@@ -214,6 +220,7 @@ impl Lanes {
         if overdue {
             self.slow_lately = Some(now);
             lane.slow = true;
+            lane.proven |= heard == Heard::Settled;
             lane.share = (lane.share.min(start) / 2).max(1);
         } else if heard != Heard::Nothing {
             (lane.slow, lane.proven) = (false, true);

@@ -91,7 +91,8 @@ async fn one_slow_domain_does_not_delay_the_others() {
         let share = alone[domain].1.as_secs_f64() / beside[domain].1.as_secs_f64();
         assert!(share > 0.75, "{domain} goes at {share:.2} of its rate");
     }
-    assert!(beside["slow"].0 >= 300, "it goes on: {}", beside["slow"].0);
+    // When nobody else waits, it has all but what is left to others: 6 lines, 10 s each, for most of an hour.
+    assert!(beside["slow"].0 >= 1900, "it goes on: {}", beside["slow"].0);
     // Many such domains leave a quarter of the lines.
     let many: Vec<String> = (0..30).map(|n| format!("slow{n}")).collect();
     let mut mails = vec![("a", 2000)];

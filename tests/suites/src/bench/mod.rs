@@ -8,6 +8,7 @@ mod driver;
 mod enrolments;
 mod idle;
 mod lemonldap;
+mod mail;
 mod many;
 mod measure;
 mod page;
@@ -24,7 +25,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, lemonldap, page, start; all of them without one
+  NAME     check, enrolments, idle, lemonldap, mail, page, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -57,6 +58,7 @@ const ALL: &[(&str, Bench)] = &[
     ("enrolments", enrolments::run),
     ("idle", idle::run),
     ("lemonldap", lemonldap::run),
+    ("mail", mail::run),
     ("page", page::run),
     ("start", start::run),
 ];
