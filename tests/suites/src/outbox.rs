@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// The configuration under which a mould is taken: its mails are wanted for days, and nobody is limited.
-pub const CONFIG: &str = "[links]\nrecovery = \"48h\"\n[limits]\ncampus = \"100000/1h\"\ndomain = \"100000/1h\"\n";
+pub const CONFIG: &str =
+    "[links]\nrecovery = \"48h\"\n[limits]\ncampus = \"100000/1h\"\ndomain = \"100000/1h\"\n";
 /// The domain of the address in the mould.
 const DOMAIN: &str = "mould.example";
 /// How many commits are on their way at once.
@@ -111,7 +112,8 @@ impl Mould {
         let filled = runtime()?.block_on(async {
             let (mut casts, mut under_way) = (casts.peekable(), VecDeque::new());
             while casts.peek().is_some() {
-                let writes: Vec<Write> = casts.by_ref().take(IN_ONE).flat_map(|cast| self.cast(&cast, now)).collect();
+                let writes: Vec<Write> =
+                    casts.by_ref().take(IN_ONE).flat_map(|cast| self.cast(&cast, now)).collect();
                 under_way.push_back(store.commit(Commit { writes, ..Commit::default() }));
                 if under_way.len() >= AT_ONCE
                     && let Some(first) = under_way.pop_front()
@@ -177,7 +179,11 @@ fn duplicate(from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(from)? {
         let (entry, to) = (entry?.path(), to.to_owned());
         let name = entry.file_name().context("a file without a name")?;
-        if entry.is_dir() { duplicate(&entry, &to.join(name))? } else { drop(std::fs::copy(&entry, to.join(name))?) }
+        if entry.is_dir() {
+            duplicate(&entry, &to.join(name))?
+        } else {
+            drop(std::fs::copy(&entry, to.join(name))?)
+        }
     }
     Ok(())
 }

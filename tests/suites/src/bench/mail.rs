@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use parvis_stand::{Inbox, Scene, SceneOptions};
+use parvis_stand::binaries::Profile;
+use parvis_stand::{Inbox, Scene, SceneOptions, install};
 use parvisd::mail::{
     Address, Composed, Letter, Locale, MailName, Relay, RelaySettings, Sender, Templates, Values, compose,
 };
@@ -15,19 +16,25 @@ use super::Length;
 use super::enrolments::{newcomers, options};
 use super::idle::resident;
 use super::measure::{Limit, Line, median, number, pairs};
+use super::{postfix, queue};
 use crate::outbox::{CONFIG, Cast, Mould, store_of};
 
 /// The share of the connection code's own rate.
 const LEAST: f64 = 0.8;
 /// Connections on both sides.
-const LINES: usize = 8;
+pub const LINES: usize = 8;
 /// How long any one part may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Measures and judges.
 pub fn run(length: Length) -> Result<Vec<Line>> {
+    install::need(&[install::POSTFIX], &mut |line| install::say(line))?;
     let (mut scene, mould) = stopped(length, None)?;
-    drained(&mut scene, &mould, length)
+    let (mut lines, size) = drained(&mut scene, &mould, length)?;
+    drop(scene);
+    lines.extend(postfix::run(length, size)?);
+    lines.extend(queue::run(length)?);
+    Ok(lines)
 }
 
 /// A scene whose daemon is stopped, and what to fill its outbox with.
@@ -36,7 +43,9 @@ pub fn stopped(length: Length, smtp_port: Option<u16>) -> Result<(Scene, Mould)>
     let login = people.first().context("nobody")?.login.clone();
     let base = options(length, people);
     let config = format!("{}{CONFIG}[mail]\nconnections = {LINES}\n", base.config);
-    let mut scene = Scene::start(SceneOptions { config, ..base })?;
+    // The hook makes the mould, and is not measured.
+    let profile = length.of(Profile::Dev, Profile::Release, Profile::Release);
+    let mut scene = Scene::start(SceneOptions { config, profile, ..base })?;
     let mould = Mould::take(&mut scene, &login)?;
     if let Some(port) = smtp_port {
         let file = scene.daemon.layout().path().join("conf.d/60-mail.toml");
@@ -55,9 +64,10 @@ pub fn due(range: std::ops::Range<usize>) -> impl Iterator<Item = Cast> {
     })
 }
 
-fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Vec<Line>> {
+fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<(Vec<Line>, usize)> {
     let each = length.of(200, 10_000, 10_000);
-    let (least, most) = (length.of(1, 10, 10), length.of(1, 14, 20));
+    // The first pair warms both up.
+    let (least, most) = (length.of(1, 11, 11), length.of(1, 15, 21));
     let seen = RefCell::new((Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new()));
     let mut next = 1;
     // The messages of the bare client are those that the daemon has sent.
@@ -68,15 +78,24 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Vec<Line>
         most,
         |index| {
             let mut scene = scene.borrow_mut();
+            // The one that goes first may find the machine in another state: by turns. The daemon is stopped while the
+            // bare client sends.
+            let mut bare = None;
+            if index % 2 == 1 {
+                bare = Some(send(&scene.inbox, &ready)?);
+                scene.inbox.forget();
+            }
             let ours = drain(&mut scene, mould, next..next + each)?;
             next += each;
+            scene.daemon.terminate()?;
             if ready.is_empty() {
                 ready = messages(&scene.inbox)?;
             }
             scene.inbox.forget();
-            // The daemon is stopped while the bare client sends.
-            scene.daemon.terminate()?;
-            let bare = send(&scene.inbox, &ready)?;
+            let bare = match bare {
+                Some(bare) => bare,
+                None => send(&scene.inbox, &ready)?,
+            };
             scene.inbox.forget();
             let rate = |took: Duration| each as f64 / took.as_secs_f64();
             let mut seen = seen.borrow_mut();
@@ -102,7 +121,7 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Vec<Line>
         number(median(&cpu)),
         number(median(&memory)),
     );
-    Ok(vec![Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note)])
+    Ok((vec![Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note)], size))
 }
 
 /// What draining took.

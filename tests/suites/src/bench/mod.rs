@@ -12,7 +12,9 @@ mod mail;
 mod many;
 mod measure;
 mod page;
+mod postfix;
 mod programs;
+mod queue;
 mod start;
 
 use std::process::ExitCode;

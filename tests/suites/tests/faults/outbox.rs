@@ -38,11 +38,14 @@ fn a_kill_repeats_only_what_was_taken_and_not_yet_kept_and_then_it_is_the_same_m
     const MAILS: usize = 600;
     let (mut scene, mould) = stopped("")?;
     let store = store_of(&scene);
-    mould.fill(&store, (0..MAILS).map(|number| Cast {
-        number,
-        domain: format!("d{}.example", number % 7),
-        due_seconds: -60,
-    }))?;
+    mould.fill(
+        &store,
+        (0..MAILS).map(|number| Cast {
+            number,
+            domain: format!("d{}.example", number % 7),
+            due_seconds: -60,
+        }),
+    )?;
     let mut dice = Dice::new(20_261_122);
     let (mut doubtful, mut kills, mut within) = (BTreeMap::<String, u32>::new(), 0_u32, 0_u32);
     loop {
@@ -54,11 +57,11 @@ fn a_kill_repeats_only_what_was_taken_and_not_yet_kept_and_then_it_is_the_same_m
         scene.daemon.kill9();
         kills += 1;
         let left = waiting(&store)?;
-        let came: BTreeSet<String> =
-            scene.inbox.messages().iter().flat_map(|mail| mail.to.clone()).collect();
+        let came: BTreeSet<String> = scene.inbox.messages().iter().flat_map(|mail| mail.to.clone()).collect();
         let lost: Vec<usize> = (0..MAILS)
             .filter(|number| {
-                let to = Cast { number: *number, domain: format!("d{}.example", number % 7), due_seconds: 0 }.address();
+                let to = Cast { number: *number, domain: format!("d{}.example", number % 7), due_seconds: 0 }
+                    .address();
                 !left.contains(&to) && !came.contains(&to)
             })
             .collect();
@@ -103,7 +106,8 @@ fn a_domain_that_takes_ten_seconds_a_mail_leaves_the_others_their_rate() -> Resu
     scene.inbox.script("@slow.example", Behaviour::Slow(Duration::from_secs(5)));
     scene.inbox.script("@good.example", Behaviour::Slow(Duration::from_millis(25)));
     let mut time = |range: std::ops::Range<usize>, bad: std::ops::Range<usize>| -> Result<Duration> {
-        mould.fill(&store_of(&scene), due(bad, "slow.example", -120).chain(due(range, "good.example", -60)))?;
+        mould
+            .fill(&store_of(&scene), due(bad, "slow.example", -120).chain(due(range, "good.example", -60)))?;
         scene.inbox.forget();
         scene.daemon.restart()?;
         let begun = Instant::now();
@@ -120,7 +124,9 @@ fn a_domain_that_takes_ten_seconds_a_mail_leaves_the_others_their_rate() -> Resu
     let alone = time(0..OTHERS, 0..0)?;
     let beside = time(OTHERS..2 * OTHERS, 10_000..13_000)?;
     let share = alone.as_secs_f64() / beside.as_secs_f64();
-    println!("{OTHERS} mails in {alone:?} alone, in {beside:?} behind 3,000 of a tarpit: {share:.2} of their rate");
+    println!(
+        "{OTHERS} mails in {alone:?} alone, in {beside:?} behind 3,000 of a tarpit: {share:.2} of their rate"
+    );
     // Eight lines, of which the tarpit has two at first, then one.
     assert!(share > 0.6, "{share:.2}: {alone:?} alone, {beside:?} behind the tarpit");
     Ok(())
