@@ -108,7 +108,7 @@ impl Mould {
     /// Puts these mails, and their people, into the store of a daemon that is stopped.
     pub fn fill(&self, store: &Path, casts: impl Iterator<Item = Cast>) -> Result<()> {
         let store = opened_store(store)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let now = now()?;
         let filled = runtime()?.block_on(async {
             let (mut casts, mut under_way) = (casts.peekable(), VecDeque::new());
             while casts.peek().is_some() {
@@ -153,6 +153,11 @@ impl Mould {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "what is put into a real store is due by the real clock")]
+fn now() -> Result<Duration> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
+}
+
 fn committed(answer: Result<Outcome, parvisd::store::StoreError>) -> Result<()> {
     match answer? {
         Outcome::Committed(_) => Ok(()),
@@ -182,7 +187,7 @@ fn duplicate(from: &Path, to: &Path) -> Result<()> {
         if entry.is_dir() {
             duplicate(&entry, &to.join(name))?
         } else {
-            drop(std::fs::copy(&entry, to.join(name))?)
+            std::fs::copy(&entry, to.join(name))?;
         }
     }
     Ok(())
