@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 mod memo;
 pub mod night;
+pub mod ordered;
 pub mod outbox;
 mod people;
 pub mod returned;
@@ -38,7 +39,7 @@ use parvis_enrolment::{Answer, Effect, Enrolment, Event, Fact, Moment, PersonId,
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tanks::Tanks;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// How often a commit is tried again when somebody else was faster.
 const TRIES: usize = 32;
@@ -52,8 +53,8 @@ pub struct Engine {
     waiting: Mutex<HashMap<PersonId, watch::Sender<u64>>>,
     tanks: Tanks,
     memo: Memo,
-    /// Rung when a mail was put into the outbox.
-    pub mail: Notify,
+    /// The mails that were put into the outbox just now.
+    pub mail: ordered::Ordered,
     /// What was seen of the last mails.
     pub fuse: fuse::Fuse,
 }
@@ -124,7 +125,7 @@ impl Engine {
             waiting: Mutex::default(),
             tanks: Tanks::default(),
             memo: Memo::default(),
-            mail: Notify::new(),
+            mail: ordered::Ordered::default(),
             fuse: fuse::Fuse::default(),
         }
     }
@@ -165,7 +166,7 @@ impl Engine {
             let mut draft = Draft::new(before, ask.by.clone(), ask.locale.clone(), now);
             let decided = draft.run(&ask.events, &settings, attempt.wait());
             let (commit, written) = draft.commit(version, &ask.extra);
-            let mailed = draft.mails;
+            let mailed = std::mem::take(&mut draft.mails);
             // A request that changes nothing and is not refused is no attempt: it is given back.
             let attempted = !commit.writes.is_empty() || (decided.is_err() && attempt.counts());
             if attempted && !attempt.commit(self.store.as_ref(), commit).await? {
@@ -174,9 +175,7 @@ impl Engine {
             if let Some(written) = written {
                 self.memo.keep(ask.person, written, draft.dossier.clone());
             }
-            if mailed {
-                self.mail.notify_one();
-            }
+            self.mail.tell(mailed);
             if draft.changes_enrolment() {
                 self.tell(ask.person);
             }
@@ -225,13 +224,14 @@ struct Draft {
     now: jiff::Timestamp,
     records: Vec<Vec<u8>>,
     writes: Vec<Write>,
-    mails: bool,
+    /// Under which keys mails were ordered.
+    mails: Vec<Vec<u8>>,
 }
 
 impl Draft {
     fn new(before: Arc<Dossier>, by: Actor, locale: Option<String>, now: jiff::Timestamp) -> Self {
         let dossier = Arc::clone(&before);
-        Self { before, dossier, by, locale, now, records: Vec::new(), writes: Vec::new(), mails: false }
+        Self { before, dossier, by, locale, now, records: Vec::new(), writes: Vec::new(), mails: Vec::new() }
     }
 
     /// Lets the rules decide on one event after the other, until one is refused.
@@ -260,7 +260,7 @@ impl Draft {
         let person = self.dossier.enrolment.person;
         match effect {
             Effect::Mail(order) => {
-                self.mails = true;
+                self.mails.push(key::mail(self.now, order.mail));
                 self.writes.push(outbox::put(
                     &outbox::Waiting::new(person, order, self.locale.clone(), self.now),
                     self.now,

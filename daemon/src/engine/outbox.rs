@@ -6,9 +6,7 @@ use crate::store::{Store, StoreError, Write};
 use jiff::{SignedDuration, Timestamp};
 use parvis_enrolment::{Id, MailOrder, PersonId};
 use serde::{Deserialize, Serialize};
-
-/// How many mails are read at once in search of those that are due.
-const PAGE: usize = 32;
+use std::borrow::Cow;
 
 /// One mail that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,52 +147,68 @@ pub fn first(store: &dyn Store, limit: usize) -> Result<Vec<Due>, StoreError> {
     Ok(found.into_iter().filter_map(|(key, held)| read(key, &held.value)).collect())
 }
 
-/// The mails to send now, and when the next will be due. Whatever is due later than `farthest` from now was put in
-/// under a clock that went ahead, and is due; what cannot be read takes nobody's place, nor does what is `taken`.
-pub fn due(
-    store: &dyn Store,
-    now: Timestamp,
-    farthest: SignedDuration,
-    limit: usize,
-    taken: impl Fn(&[u8]) -> bool,
-) -> Result<(Vec<Due>, Option<Timestamp>), StoreError> {
+/// Where the mails that are due end, and where those begin that were put in under a clock that went ahead, which are
+/// due as well: whatever is due later than `farthest` from now.
+pub fn bounds(now: Timestamp, farthest: SignedDuration) -> (Vec<u8>, Vec<u8>) {
     let bound =
         |after: SignedDuration| key::mail(now.checked_add(after).unwrap_or(Timestamp::MAX), Id([0; 16]));
     // Keys count milliseconds: what is due in this one is due.
-    let (later, beyond) = (bound(SignedDuration::from_millis(1)), bound(farthest));
-    let mut ready = readable(store, b"o", &later, (limit, PAGE), &taken)?;
-    ready.extend(readable(store, &beyond, b"p", (limit, PAGE), &taken)?);
-    let next = readable(store, &later, &beyond, (1, 1), |_| false)?;
-    Ok((ready, next.first().map(|due| due.at)))
+    (bound(SignedDuration::from_millis(1)), bound(farthest))
 }
 
-fn readable(
-    store: &dyn Store,
-    from: &[u8],
-    until: &[u8],
-    (limit, at_once): (usize, usize),
-    taken: impl Fn(&[u8]) -> bool,
-) -> Result<Vec<Due>, StoreError> {
-    let (mut found, mut from) = (Vec::new(), from.to_vec());
-    while found.len() < limit {
-        let page = store.scan(&from, until, at_once)?;
-        let Some((last, _)) = page.last() else { break };
-        from = last.iter().copied().chain([0]).collect();
-        let whole = page.len() == at_once;
-        let free = page.into_iter().filter(|(key, _)| !taken(key));
-        found.extend(free.filter_map(|(key, held)| read(key, &held.value)));
-        if !whole {
-            break;
-        }
+/// A key with the domain that its mail goes to; none where the mail cannot be read.
+pub type Listed = (Vec<u8>, Option<String>);
+
+/// At most `limit` mails in order, from `from` (included) to `until` (excluded).
+pub fn list(store: &dyn Store, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Listed>, StoreError> {
+    let found = store.scan(from, until, limit)?;
+    Ok(found.into_iter().map(|(key, held)| (key, domain(&held.value))).collect())
+}
+
+/// The first key after this one.
+pub fn after(key: &[u8]) -> Vec<u8> {
+    key.iter().copied().chain([0]).collect()
+}
+
+/// When the first mail from this key on is due.
+pub fn next(store: &dyn Store, from: &[u8]) -> Result<Option<Timestamp>, StoreError> {
+    Ok(store.scan(from, b"p", 1)?.first().and_then(|(key, _)| due_at(key)))
+}
+
+/// The mail under a key; none where it is settled, or cannot be read.
+pub fn get(store: &dyn Store, key: &[u8]) -> Result<Option<Due>, StoreError> {
+    Ok(store.get(key)?.and_then(|held| read(key.to_vec(), &held.value)))
+}
+
+fn domain(value: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Stored<'v> {
+        #[serde(borrow)]
+        order: Option<To<'v>>,
+        #[serde(borrow)]
+        report: Option<To<'v>>,
     }
-    found.truncate(limit);
-    Ok(found)
+    #[derive(Deserialize)]
+    struct To<'v> {
+        #[serde(borrow)]
+        to: Cow<'v, str>,
+    }
+    let stored: Stored<'_> = serde_json::from_slice(value).ok()?;
+    Some(domain_of(&stored.order.or(stored.report)?.to))
+}
+
+/// The domain of an address, as mails are counted by.
+pub fn domain_of(address: &str) -> String {
+    address.rsplit_once('@').map_or(address, |(_, domain)| domain).to_lowercase()
+}
+
+fn due_at(key: &[u8]) -> Option<Timestamp> {
+    let millis = u64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
+    Timestamp::from_millisecond(i64::try_from(millis).ok()?).ok()
 }
 
 fn read(key: Vec<u8>, value: &[u8]) -> Option<Due> {
-    let millis = u64::from_be_bytes(key.get(1..9)?.try_into().ok()?);
-    let at = Timestamp::from_millisecond(i64::try_from(millis).ok()?).ok()?;
-    let waiting: Waiting = serde_json::from_slice(value).ok()?;
+    let (at, waiting) = (due_at(&key)?, serde_json::from_slice(value).ok()?);
     Some(Due { key, at, waiting })
 }
 
@@ -206,11 +220,7 @@ pub fn message_id(mail: Id) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Chain;
-    use crate::engine::keys::Keys;
-    use crate::store::{Commit, memory};
     use parvis_enrolment::MailKind;
-    use std::sync::Arc;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -225,21 +235,6 @@ mod tests {
             deadline: at(3600),
         };
         Waiting::new(Id([0; 16]), order, None, at(0))
-    }
-
-    /// Which of these mails, named by a number and due at these seconds, are due at second 0; and when the next is.
-    async fn check(mails: &[(u8, i64)], broken: usize, expected: (&[u8], Option<i64>)) {
-        let keys = Keys::derive(&secrecy::SecretString::from("0123456789abcdef0123456789abcdef"));
-        let store = memory(Arc::new(Chain::new(keys.audit())));
-        let mut writes: Vec<Write> = mails.iter().map(|(name, due)| put(&waiting(*name), at(*due))).collect();
-        writes.extend((0..broken).map(|number| Write::Put {
-            key: key::mail(at(-9999), Id([u8::try_from(number).unwrap(); 16])),
-            value: b"{".to_vec(),
-        }));
-        store.commit(Commit { writes, ..Commit::default() }).await.unwrap();
-        let (found, next) = due(store.as_ref(), at(0), SignedDuration::from_secs(100), 4, |_| false).unwrap();
-        let found: Vec<u8> = found.iter().map(|due| due.waiting.mail().0[0]).collect();
-        assert_eq!((found.as_slice(), next), (expected.0, expected.1.map(at)));
     }
 
     #[test]
@@ -258,21 +253,19 @@ mod tests {
         assert!(serde_json::from_str::<Waiting>(r#"{"ordered":"2027-01-01T00:00:00Z","tries":0}"#).is_err());
     }
 
-    #[tokio::test]
-    async fn what_is_due_is_found_and_what_comes_next() {
-        check(&[], 0, (&[], None)).await;
-        check(&[(1, -5), (2, 0), (3, 7), (4, 9)], 0, (&[1, 2], Some(7))).await;
-    }
-
-    #[tokio::test]
-    async fn a_mail_put_in_while_the_clock_was_ahead_does_not_wait_for_that_day() {
-        check(&[(1, 50), (2, 86_400)], 0, (&[2], Some(50))).await;
-        // However many wait in order before it.
-        check(&[(1, 10), (2, 11), (3, 12), (4, 13), (5, 14), (6, 86_400)], 0, (&[6], Some(10))).await;
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_read_takes_nobodys_place() {
-        check(&[(1, -5), (2, 7)], 9, (&[1], Some(7))).await;
+    #[test]
+    fn the_domain_is_read_whatever_stands_before_it() {
+        for (to, expected) in [
+            ("a@B.example", "b.example"),
+            ("\"odd@one\"@c.example", "c.example"),
+            ("é@é.example", "é.example"),
+            ("nothing", "nothing"),
+        ] {
+            let value = serde_json::json!({ "person": "x", "order": { "to": to, "kind": 1 }, "tries": 0 });
+            assert_eq!(domain(value.to_string().as_bytes()).as_deref(), Some(expected));
+            let value = serde_json::json!({ "report": { "to": to, "night": {} }, "tries": 0 });
+            assert_eq!(domain(value.to_string().as_bytes()).as_deref(), Some(expected));
+        }
+        assert_eq!(domain(b"{"), None);
     }
 }

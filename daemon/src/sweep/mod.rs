@@ -18,6 +18,7 @@ mod tests;
 use crate::audit;
 use crate::dossier::{Actor, Dossier, key};
 use crate::engine::night::{List, Night, Trouble, quoted};
+use crate::engine::ordered::Ordered;
 use crate::engine::outbox::{Errand, ReportOrder, Waiting};
 use crate::engine::{Ask, Engine, Failure, limits, outbox};
 use crate::service::health::{Board, Part, State};
@@ -137,13 +138,12 @@ impl Sweeper {
         self.anchor();
         self.board.set("sweep", State::Working, &format!("run for {date}"));
         let reports = self.reports(night.clone());
-        let ordered = !reports.is_empty();
+        let ordered = Ordered::among(&reports);
         let own = |name, value: String| Write::Put { key: key::own(name), value: value.into_bytes() };
         let marks = [own("swept", date.to_string()), own("reported", night.until.to_string())];
         let writes = marks.into_iter().chain(reports).collect();
         match self.engine.store.commit(Commit { writes, ..Commit::default() }).await {
-            Ok(_) if ordered => self.engine.mail.notify_one(),
-            Ok(_) => {}
+            Ok(_) => self.engine.mail.tell(ordered),
             Err(error) => tracing::warn!(%error, "failed to note that the sweep was run"),
         }
     }

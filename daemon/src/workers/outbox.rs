@@ -3,73 +3,70 @@
 //! Nothing is taken out before its outcome is committed. A crash between the server's "250" and that commit is the only
 //! way to send a mail twice, and then it is the same message with the same Message-ID.
 
-use super::post::{Post, Unwritten, relay};
-use super::turns::{Turn, Turns};
+use super::lanes::{Heard, Rules};
+use super::post::{Post, relay};
+use super::queue::{Claim, Queue};
+use super::settle::{Tried, settle};
 use crate::config::Settings;
-use crate::dossier::Actor;
-use crate::engine::outbox::{self, Due, Errand};
-use crate::engine::{Ask, Engine, Failure};
-use crate::mail::{Connection, SendError};
-use crate::service::health::{Board, State};
-use crate::service::{chance, clock};
-use crate::store::{Commit, StoreError, Write};
-use jiff::{SignedDuration, Timestamp};
-use parvis_enrolment::event::MailOutcome;
-use parvis_enrolment::{Event, Wanted, wanted};
+use crate::engine::Engine;
+use crate::engine::outbox::{Due, Errand, get};
+use crate::mail::{Composed, Connection, SendError};
+use crate::service::clock;
+use crate::service::health::Board;
+use crate::store::StoreError;
+use parvis_enrolment::{Wanted, wanted};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
-/// For each connection, so many mails are composed, sent or settled at once.
+/// For each connection, so many mails are sent or settled at once: as many as may arrive twice if the power fails.
 const AHEAD: usize = 4;
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
-/// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
-const UNKEPT: Duration = Duration::from_secs(3600);
+/// A mail has left its line after so many times the longest step, whatever hangs: nine steps, and four for the message.
+const CLAIM_STEPS: u32 = 16;
+/// A mail that holds its line for this share of the longest step is slow.
+const SLOW_SHARE: u32 = 10;
+/// A domain that says "later" to everything is tried again at least so often.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 
 const TOO_LATE: &str = "its deadline has passed";
 
 /// What the senders share.
 pub struct Outbox {
-    engine: Arc<Engine>,
-    board: Arc<Board>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) board: Arc<Board>,
     post: RwLock<Arc<Post>>,
     /// Kept open, with the configuration under which they were made.
     connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
-    turns: Arc<Turns>,
+    queue: Arc<Queue>,
     /// One permit a connection that may be open.
-    lines: Semaphore,
+    lines: Arc<Semaphore>,
+    /// One permit a mail that may be under way, its outcome not yet kept.
+    places: Arc<Semaphore>,
+    most_places: u32,
     held_until: Mutex<Option<Instant>>,
-}
-
-/// What became of one try.
-#[derive(Debug, PartialEq, Eq)]
-enum Tried {
-    Sent,
-    /// Not to this address, ever: its person is asked for another.
-    Refused(String),
-    /// The same, because of what the message is or whom it comes from: somebody should look, too.
-    Disliked(String),
-    Later(String),
-    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a template that
-    /// cannot be rendered. Tried again until its deadline.
-    Trouble(String),
-    /// Nothing can be sent now, whatever the mail.
-    Held(String),
+    stopping: AtomicBool,
 }
 
 impl Outbox {
     pub fn new(engine: Arc<Engine>, board: Arc<Board>, post: Post) -> Self {
-        let lines = Semaphore::new(engine.settings().mail.connections);
+        let settings = engine.settings();
+        let lines = settings.mail.connections;
+        let places = lines * AHEAD;
         Self {
-            lines,
             engine,
             board,
             post: RwLock::new(Arc::new(post)),
             connections: Mutex::default(),
-            turns: Arc::default(),
+            queue: Arc::new(Queue::new(rules(&settings, lines))),
+            lines: Arc::new(Semaphore::new(lines)),
+            places: Arc::new(Semaphore::new(places)),
+            most_places: u32::try_from(places).unwrap_or(u32::MAX),
             held_until: Mutex::default(),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -80,7 +77,8 @@ impl Outbox {
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.engine.fuse.replace();
-        self.engine.mail.notify_one();
+        let settings = self.engine.settings();
+        self.queue.replace(rules(&settings, settings.mail.connections));
     }
 
     fn post(&self) -> Arc<Post> {
@@ -88,12 +86,28 @@ impl Outbox {
     }
 }
 
+/// How the lanes share the lines.
+fn rules(settings: &Settings, lines: usize) -> Rules {
+    let mail = &settings.mail;
+    let time = |time: jiff::SignedDuration| Duration::try_from(time).unwrap_or_default();
+    Rules {
+        lines,
+        slow: step(settings) / SLOW_SHARE,
+        rest_first: time(mail.retry_first),
+        rest_longest: time(mail.retry_longest).min(LONGEST_REST),
+    }
+}
+
+/// The longest step of a conversation.
+fn step(settings: &Settings) -> Duration {
+    Duration::try_from(settings.mail.timeout).unwrap_or(Duration::from_secs(30))
+}
+
 /// Sends what is due, for as long as the daemon lives. When `stop` is rung, takes nothing more and waits for what is
 /// under way.
 pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
-    let places = Arc::new(Semaphore::new(outbox.engine.settings().mail.connections * AHEAD));
     loop {
-        let pause = match round(&outbox, &places).await {
+        let pause = match round(&outbox) {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::warn!(%error, "cannot read the outbox now");
@@ -101,57 +115,101 @@ pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
             }
         };
         tokio::select! {
-            () = outbox.engine.mail.notified() => {}
-            () = outbox.turns.finished.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            biased;
             () = stop.notified() => break,
+            () = outbox.engine.mail.rung.notified() => {}
+            () = outbox.queue.rung.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
-    let all = u32::try_from(outbox.engine.settings().mail.connections * AHEAD).unwrap_or(1);
-    let _ = tokio::time::timeout(Duration::from_secs(20), places.acquire_many(all)).await;
+    outbox.stopping.store(true, Ordering::Relaxed);
+    let _ =
+        tokio::time::timeout(Duration::from_secs(20), outbox.places.acquire_many(outbox.most_places)).await;
 }
 
-/// Starts what is due, as far as there are places; how long until the next is.
-async fn round(outbox: &Arc<Outbox>, places: &Arc<Semaphore>) -> Result<Duration, StoreError> {
+/// Reads what is due, and sets lines going for it; how long until there may be more to do.
+fn round(outbox: &Arc<Outbox>) -> Result<Duration, StoreError> {
     if let Some(left) = outbox.held() {
         return Ok(left);
     }
-    let (now, mail) = (clock::now(), &outbox.engine.settings().mail);
-    let look_again = outbox.turns.look_again();
-    // The end of a turn calls again.
-    let free = places.available_permits();
-    if free == 0 {
-        return Ok(Duration::from_secs(60));
-    }
+    let mail = &outbox.engine.settings().mail;
     let farthest = mail.retry_longest.saturating_add(mail.retry_longest / 4);
-    let (store, taken) = (outbox.engine.store.as_ref(), |key: &[u8]| outbox.turns.taken(key));
-    let (ready, next) = outbox::due(store, now, farthest, free, taken)?;
-    for due in ready {
-        let Ok(place) = places.clone().try_acquire_owned() else { break };
-        let Some(turn) = outbox.turns.begin(&due.key) else { continue };
-        let outbox = outbox.clone();
-        tokio::spawn(async move {
-            // Dropped in the other order: the place is free when the turn's end is told.
-            let turn = turn;
-            let _place = place;
-            send(&outbox, &due, &turn).await;
-        });
+    let (store, told) = (outbox.engine.store.as_ref(), outbox.engine.mail.take());
+    let fed = outbox.queue.feed(store, told, clock::now(), farthest)?;
+    // Each line goes on for as long as there are mails that may go.
+    while let Ok(permit) = outbox.lines.clone().try_acquire_owned() {
+        let Some(claim) = outbox.queue.claim() else { break };
+        tokio::spawn(line(outbox.clone(), claim, permit));
     }
-    let next = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
-    Ok([next, look_again].into_iter().flatten().fold(Duration::from_secs(60), Duration::min))
+    Ok(if fed.more { Duration::ZERO } else { fed.wait })
 }
 
-/// One mail: still wanted? built, sent, its outcome committed.
-async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
-    let line = outbox.lines.acquire().await;
-    let waiting = &due.waiting;
-    let now = clock::now();
-    // The page that it was found in may be older than the commit that settled it; nobody else sends it now.
-    match outbox.engine.store.get(&due.key) {
-        Ok(Some(_)) => {}
-        Ok(None) => return,
-        Err(error) => return tracing::warn!(%error, "cannot look at a mail now"),
+/// One line to the mail server: this mail, and then one after the other, while there are any.
+async fn line(outbox: Arc<Outbox>, first: Claim, permit: OwnedSemaphorePermit) {
+    // However this ends: the permit is given back before the bell is rung.
+    let _end = End { outbox: outbox.clone(), permit: Some(permit) };
+    let mut next = Some(first);
+    while let Some(mut claim) = next {
+        let Ok(place) = outbox.places.clone().acquire_owned().await else { return };
+        if let Some((due, tried)) = attempt(&outbox, &mut claim).await {
+            let outbox = outbox.clone();
+            // While the outcome is being kept, the next mail is on its way.
+            tokio::spawn(async move {
+                // Dropped in the other order: the place is free when the claim ends.
+                let mut claim = claim;
+                let _place = place;
+                settle(&outbox, &due, &mut claim, tried).await;
+            });
+        }
+        let goes_on = !outbox.stopping.load(Ordering::Relaxed) && outbox.held().is_none();
+        next = if goes_on { outbox.queue.claim() } else { None };
     }
+}
+
+/// A line's end.
+struct End {
+    outbox: Arc<Outbox>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.outbox.queue.rung.notify_one();
+    }
+}
+
+/// One mail: still wanted? built, sent. What came of it; nothing where there is nothing to keep.
+async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
+    // The page that it was found in may be older than the commit that settled it; nobody else sends it now.
+    let due = match get(outbox.engine.store.as_ref(), &claim.key) {
+        Ok(due) => due?,
+        Err(error) => {
+            tracing::warn!(%error, "cannot look at a mail now");
+            claim.put_off();
+            return None;
+        }
+    };
+    let composed = match compose(outbox, &due, claim)? {
+        Ok(composed) => composed,
+        Err(tried) => {
+            claim.off_the_line(Heard::Nothing);
+            return Some((due, tried));
+        }
+    };
+    // Whatever hangs, and wherever: the line is free again in bounded time. Each step has its own limit, so this is never
+    // reached; if it were, the mail may have been sent.
+    let limit = step(&outbox.engine.settings()) * CLAIM_STEPS;
+    let tried = timeout(limit, converse(outbox, &composed)).await;
+    let words = || format!("no end within {} s", limit.as_secs_f64());
+    let tried = tried.unwrap_or_else(|_| SendError::MaybeSent { words: words() }.into());
+    claim.off_the_line(tried.heard());
+    Some((due, tried))
+}
+
+/// The message, or what becomes of the mail without one.
+fn compose(outbox: &Outbox, due: &Due, claim: &mut Claim) -> Option<Result<Composed, Tried>> {
+    let (waiting, now) = (&due.waiting, clock::now());
     let composed = match &waiting.errand {
         Errand::Person { person, order, locale } => {
             let dossier = match outbox.engine.dossier(*person) {
@@ -159,206 +217,45 @@ async fn send(outbox: &Outbox, due: &Due, turn: &Turn) {
                 Err(error) => {
                     tracing::error!(%error, mail = %order.mail, "failed to look at a mail's person");
                     if now > order.deadline {
-                        return drop_it(outbox, due, turn, TOO_LATE).await;
+                        return Some(Err(Tried::Unwanted(TOO_LATE)));
                     }
-                    return turn.put_off();
+                    claim.put_off();
+                    return None;
                 }
             };
             let Some(dossier) = dossier else {
-                return drop_it(outbox, due, turn, "its person is no longer known").await;
+                return Some(Err(Tried::Unwanted("its person is no longer known")));
             };
             match wanted(&dossier.enrolment, order, now) {
                 Wanted::Yes => {}
-                Wanted::Overtaken => return drop_it(outbox, due, turn, "it was overtaken").await,
-                Wanted::TooLate => return drop_it(outbox, due, turn, TOO_LATE).await,
+                Wanted::Overtaken => return Some(Err(Tried::Unwanted("it was overtaken"))),
+                Wanted::TooLate => return Some(Err(Tried::Unwanted(TOO_LATE))),
             }
             let page = locale.as_deref();
             outbox.post().compose(&outbox.engine, (&dossier.enrolment, order, page), waiting.ordered)
         }
         Errand::Report(report) if now > report.deadline => {
-            return drop_it(outbox, due, turn, TOO_LATE).await;
+            return Some(Err(Tried::Unwanted(TOO_LATE)));
         }
         Errand::Report(report) => outbox.post().report(&outbox.engine, report, waiting.ordered),
     };
-    let composed = match composed {
-        Ok(composed) => composed,
-        Err(unwritten) => {
-            tracing::error!(mail = %waiting.mail(), %unwritten, "failed to write a mail");
-            return settle(outbox, due, turn, unwritten.into()).await;
-        }
+    Some(composed.map_err(|unwritten| {
+        tracing::error!(mail = %waiting.mail(), %unwritten, "failed to write a mail");
+        unwritten.into()
+    }))
+}
+
+/// Over a kept connection, or a new one.
+async fn converse(outbox: &Outbox, mail: &Composed) -> Tried {
+    let (settings, mut connection) = match outbox.connection().await {
+        Ok(connection) => connection,
+        Err(error) => return error.into(),
     };
-    let tried = match outbox.connection().await {
-        Ok((settings, mut connection)) => {
-            let result = connection.send(&composed).await;
-            let good =
-                !matches!(result, Err(SendError::MaybeSent { .. } | SendError::Transient { code: None, .. }));
-            if good {
-                outbox.give_back(settings, connection);
-            }
-            result.map_or_else(Tried::from, |_| Tried::Sent)
-        }
-        Err(error) => error.into(),
-    };
-    // While the outcome is being kept, the next mail is on its way.
-    drop(line);
-    settle(outbox, due, turn, tried).await;
-}
-
-impl From<SendError> for Tried {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
-            // To try it again would cost the sender's good name, and another address may have another server.
-            SendError::Permanent { address_fault: false, words, .. } => Self::Disliked(words),
-            SendError::Transient { code: None, words } => Self::Trouble(words),
-            SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
-            SendError::Configuration { words, .. } => Self::Held(words),
-        }
+    let result = connection.send(mail).await;
+    if !matches!(result, Err(SendError::MaybeSent { .. } | SendError::Transient { code: None, .. })) {
+        outbox.give_back(settings, connection);
     }
-}
-
-impl From<Unwritten> for Tried {
-    fn from(unwritten: Unwritten) -> Self {
-        match unwritten {
-            Unwritten::Address(_) => Self::Refused(unwritten.to_string()),
-            Unwritten::Ours(_) => Self::Trouble(unwritten.to_string()),
-        }
-    }
-}
-
-/// Commits what became of a try, with the outbox entry gone or due later.
-async fn settle(outbox: &Outbox, due: &Due, turn: &Turn, tried: Tried) {
-    let mail = due.waiting.mail();
-    let gone = outbox::settle(due);
-    if let Tried::Disliked(why) = &tried {
-        outbox.board.set("mail", State::Degraded, why);
-    }
-    let (outcome, extra) = match tried {
-        Tried::Sent => {
-            outbox.board.set("mail", State::Working, "the mail server takes our mails");
-            outbox.engine.fuse.note(false);
-            (Some(MailOutcome::Sent), vec![gone])
-        }
-        Tried::Refused(why) | Tried::Disliked(why) => {
-            tracing::warn!(%mail, %why, "a mail was refused for good");
-            refused(&outbox.engine, &outbox.board, &why);
-            (Some(MailOutcome::Refused(why)), vec![gone])
-        }
-        Tried::Later(why) => {
-            if due.waiting.tries >= 2 {
-                outbox.board.set("mail", State::Degraded, &why);
-            }
-            later(outbox, due, why)
-        }
-        Tried::Trouble(why) => {
-            outbox.board.set("mail", State::Degraded, &why);
-            later(outbox, due, why)
-        }
-        Tried::Held(why) => {
-            outbox.board.set("mail", State::Down, &why);
-            outbox.hold();
-            (None, Vec::new())
-        }
-    };
-    keep(outbox, due, turn, outcome, extra).await;
-}
-
-/// Notes that a mail was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
-/// asks how it is going is told.
-pub fn refused(engine: &Engine, board: &Board, why: &str) {
-    let Some(blown) = engine.fuse.note(true) else { return };
-    let minutes = blown.pause.as_secs() / 60;
-    let detail = format!(
-        "{} of the last {} mails were refused for good, the last with: {why}. Nothing is sent for {minutes} minutes, so as \
-         not to ruin the sender's name; to go on at once: systemctl reload parvisd",
-        blown.refused, blown.of
-    );
-    board.set("mail", State::Down, &detail);
-}
-
-/// The outcome to tell, once, and the mail due again.
-fn later(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<Write>) {
-    tracing::info!(mail = %due.waiting.mail(), %why, tries = due.waiting.tries + 1, "a mail will be tried again");
-    let told = (due.waiting.tries == 0).then_some(MailOutcome::Deferred(why));
-    (told, vec![outbox::settle(due), again(outbox, due)])
-}
-
-/// The same mail, due later: twice as long as before, never exactly when the others are.
-fn again(outbox: &Outbox, due: &Due) -> Write {
-    let mail = &outbox.engine.settings().mail;
-    let doubled = (0..due.waiting.tries.min(16)).fold(mail.retry_first, |wait, _| wait.saturating_mul(2));
-    let wait = doubled.min(mail.retry_longest);
-    let mut byte = [0; 1];
-    chance::fill(&mut byte);
-    let [chance] = byte;
-    let jitter =
-        SignedDuration::from_millis(i64::try_from(wait.as_millis()).unwrap_or(0) * i64::from(chance) / 1024);
-    let mut waiting = due.waiting.clone();
-    waiting.tries = waiting.tries.saturating_add(1);
-    let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
-    // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
-    let too_late = due.waiting.deadline().checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-    outbox::put(&waiting, at.min(too_late.max(clock::now())))
-}
-
-async fn drop_it(outbox: &Outbox, due: &Due, turn: &Turn, why: &str) {
-    tracing::info!(mail = %due.waiting.mail(), %why, "a mail is not sent");
-    write(outbox, due, turn, vec![outbox::settle(due)]).await;
-}
-
-/// Until the store has it: an outcome that is not kept would send the mail again.
-async fn keep(outbox: &Outbox, due: &Due, turn: &Turn, outcome: Option<MailOutcome>, extra: Vec<Write>) {
-    // Of a report, nobody's enrolment is told.
-    let (Some(outcome), Errand::Person { person, .. }) = (outcome, &due.waiting.errand) else {
-        return write(outbox, due, turn, extra).await;
-    };
-    let event = Event::Mailed(due.waiting.mail(), outcome);
-    let mut wait = Duration::from_millis(50);
-    loop {
-        let mut ask = Ask::new(*person, Actor::Mail, event.clone());
-        ask.extra.clone_from(&extra);
-        match outbox.engine.act(ask).await {
-            // What is refused is known already; the outbox was written with it.
-            Ok(_) | Err(Failure::Refused(_)) => return,
-            Err(failure) if passing(&failure) => {
-                tracing::warn!(%failure, mail = %due.waiting.mail(), "a mail's outcome cannot be kept yet");
-            }
-            Err(failure) => {
-                tracing::error!(%failure, mail = %due.waiting.mail(), "failed to keep a mail's outcome");
-                return write(outbox, due, turn, extra).await;
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(5));
-    }
-}
-
-/// The outbox alone, until the store has it; where it never will, the mail is left alone.
-async fn write(outbox: &Outbox, due: &Due, turn: &Turn, writes: Vec<Write>) {
-    let mut wait = Duration::from_millis(50);
-    while !writes.is_empty() {
-        match outbox.engine.store.commit(Commit { writes: writes.clone(), ..Commit::default() }).await {
-            Ok(_) => return,
-            Err(error) if error.lasting() => {
-                tracing::error!(%error, mail = %due.waiting.mail(), "failed to write the outbox");
-                return turn.put_off_for(UNKEPT);
-            }
-            Err(error) => {
-                tracing::warn!(%error, mail = %due.waiting.mail(), "the outbox cannot be written yet");
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(5));
-    }
-}
-
-/// Whether the same may succeed later.
-fn passing(failure: &Failure) -> bool {
-    match failure {
-        Failure::Store(error) => !error.lasting(),
-        Failure::Contended => true,
-        Failure::Refused(_) | Failure::Unreadable(_) => false,
-    }
+    result.map_or_else(Tried::from, |_| Tried::Sent)
 }
 
 impl Outbox {
@@ -383,7 +280,8 @@ impl Outbox {
         }
     }
 
-    fn hold(&self) {
+    /// Nothing more for a while.
+    pub(super) fn hold(&self) {
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + HELD);
     }
 
@@ -392,36 +290,5 @@ impl Outbox {
         let until = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
         let held = until.map(|until| until.saturating_duration_since(Instant::now()));
         held.filter(|left| !left.is_zero()).max(self.engine.fuse.left())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mail::{AddressFault, ComposeError};
-
-    /// What becomes of a mail after this fault.
-    fn check(fault: impl Into<Tried>, expected: fn(String) -> Tried) {
-        let words = "the words".to_owned();
-        assert_eq!(fault.into(), expected(words));
-    }
-
-    #[test]
-    fn a_refusal_for_good_is_final_and_our_own_troubles_are_not() {
-        let permanent = |address_fault| SendError::Permanent {
-            code: Some(554),
-            enhanced: None,
-            address_fault,
-            words: "the words".to_owned(),
-        };
-        check(permanent(true), Tried::Refused);
-        check(permanent(false), Tried::Disliked);
-        assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
-        let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
-        assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));
-        check(SendError::Transient { code: Some(451), words: "the words".to_owned() }, Tried::Later);
-        check(SendError::Transient { code: None, words: "the words".to_owned() }, Tried::Trouble);
-        check(SendError::MaybeSent { words: "the words".to_owned() }, Tried::Later);
-        check(SendError::Configuration { code: None, words: "the words".to_owned() }, Tried::Held);
     }
 }

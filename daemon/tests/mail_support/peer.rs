@@ -20,6 +20,8 @@ pub enum Act {
     Say(Vec<u8>),
     /// Nothing, for ever.
     Silence,
+    /// These bytes below the encryption, and the connection ends.
+    Raw(Vec<u8>),
     /// The connection ends.
     Cut,
     /// These bytes, and the connection ends.
@@ -143,16 +145,22 @@ struct Session {
     io: Box<dyn Io>,
     heard: Vec<u8>,
     seen: Arc<Seen>,
+    /// The connection below the encryption.
+    below: Arc<std::net::TcpStream>,
 }
 
 /// A conversation ends when either side is gone: that is no fault of the test.
 async fn serve(stream: TcpStream, tls: TlsAcceptor, setup: Arc<Setup>, seen: Arc<Seen>) {
-    let mut session = if setup.tls == Tls::Implicit {
+    let stream = stream.into_std().unwrap();
+    let below = Arc::new(stream.try_clone().unwrap());
+    let stream = TcpStream::from_std(stream).unwrap();
+    let io: Box<dyn Io> = if setup.tls == Tls::Implicit {
         let Ok(stream) = tls.accept(stream).await else { return };
-        Session { io: Box::new(stream), heard: Vec::new(), seen }
+        Box::new(stream)
     } else {
-        Session { io: Box::new(stream), heard: Vec::new(), seen }
+        Box::new(stream)
     };
+    let mut session = Session { io, heard: Vec::new(), seen, below };
     let mut encrypted = setup.tls == Tls::Implicit;
     if session.act("CONNECT", "220 peer.example ESMTP").await.is_none() {
         return;
@@ -174,7 +182,7 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, setup: Arc<Setup>, seen: Arc
                 let going = session.act("STARTTLS", "220 go ahead").await;
                 if going.is_some() {
                     let Ok(stream) = tls.accept(session.io).await else { return };
-                    session = Session { io: Box::new(stream), heard: Vec::new(), seen: session.seen };
+                    session = Session { io: Box::new(stream), heard: Vec::new(), ..session };
                     encrypted = true;
                 }
                 going
@@ -210,6 +218,10 @@ impl Session {
                 bytes
             }
             Act::Silence => std::future::pending().await,
+            Act::Raw(bytes) => {
+                std::io::Write::write_all(&mut self.below.as_ref(), &bytes).unwrap();
+                return None;
+            }
             Act::Cut => return None,
             Act::SayAndCut(bytes) => {
                 self.write(&bytes).await?;

@@ -12,10 +12,7 @@ mod held {
     use serde_json::Value;
 
     /// Files that may be longer than [`LONGEST`], and why.
-    const LONG: &[(&str, &str)] = &[(
-        "daemon/tests/mail_smtp.rs",
-        "one scripted peer, and one test for each thing that a server may do",
-    )];
+    const LONG: &[(&str, &str)] = &[];
     const LONGEST: usize = 500;
 
     /// What the top level may hold beside dotfiles.

@@ -109,7 +109,7 @@ impl Inbox {
         &self.folder
     }
 
-    /// From now on, this recipient meets this.
+    /// From now on, this recipient (`@domain`: everybody there) meets this.
     pub fn script(&self, recipient: &str, behaviour: Behaviour) {
         lock(&self.shared.state).script.recipient(recipient, behaviour);
     }

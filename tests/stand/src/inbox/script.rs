@@ -1,7 +1,7 @@
 //! How the outside world misbehaves: what the inbox does instead of accepting. It must not do I/O.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A moment of an SMTP dialogue, named for what the client has just sent (or, first, for its arrival).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,12 @@ pub enum Behaviour {
     Cut(Stage),
     /// Takes the message, and closes the connection before it has said so: the client cannot know.
     CutAfterDot,
+    /// Takes the message, and never says so.
+    SilenceAfterDot,
+    /// `450 4.2.0` at RCPT until so long after it was first asked (greylisting), then takes the message.
+    Greylist(Duration),
+    /// Says what it would say at this stage a byte at a time, so long apart.
+    Drip(Stage, Duration),
     /// Answers everything as late as this, for connections; for a recipient, RCPT and the dot.
     Slow(Duration),
 }
@@ -45,6 +51,8 @@ pub enum Behaviour {
 #[derive(Debug, Default)]
 pub(super) struct Script {
     recipients: HashMap<String, Behaviour>,
+    /// When those under greylisting were first asked for.
+    asked: HashMap<String, Instant>,
     /// For the connections to come: how many more (`None`: all), and what.
     connections: Option<(Option<u32>, Behaviour)>,
 }
@@ -74,13 +82,21 @@ impl Script {
         }
     }
 
-    /// What a recipient meets at RCPT; a deferral is counted down here.
+    /// What a recipient meets at RCPT; a deferral is counted down here. What is scripted for `@domain` is for all of that
+    /// domain that nothing else is scripted for.
     pub(super) fn for_recipient(&mut self, address: &str) -> Behaviour {
-        match self.recipients.get_mut(&address.to_lowercase()) {
+        let address = address.to_lowercase();
+        let domain = address.rfind('@').and_then(|at| address.get(at..)).unwrap_or_default();
+        let name = if self.recipients.contains_key(&address) { address.as_str() } else { domain };
+        match self.recipients.get_mut(name) {
             None | Some(Behaviour::Defer(0)) => Behaviour::Accept,
             Some(Behaviour::Defer(left)) => {
                 *left -= 1;
                 Behaviour::Defer(1)
+            }
+            Some(Behaviour::Greylist(time)) => {
+                let first = *self.asked.entry(address.clone()).or_insert_with(Instant::now);
+                if first.elapsed() < *time { Behaviour::Greylist(*time) } else { Behaviour::Accept }
             }
             Some(behaviour) => behaviour.clone(),
         }

@@ -132,6 +132,7 @@ impl<'a> Session<'a> {
         match &behaviour {
             Behaviour::Reject => return Ok(self.say("550 5.1.1 no such mailbox")),
             Behaviour::Defer(_) => return Ok(self.say("451 4.3.0 come back later")),
+            Behaviour::Greylist(_) => return Ok(self.say("450 4.2.0 greylisted, come back later")),
             Behaviour::Answer(Stage::Recipient, line) => return Ok(self.say(&line.clone())),
             _ => {}
         }
@@ -171,6 +172,9 @@ impl<'a> Session<'a> {
         }
         if self.behaviours().any(|behaviour| *behaviour == Behaviour::CutAfterDot) {
             return Ok(Next::End);
+        }
+        if self.behaviours().any(|behaviour| *behaviour == Behaviour::SilenceAfterDot) {
+            return self.silence();
         }
         let answer = refused.unwrap_or_else(|| "250 2.0.0 taken".to_owned());
         let next = self.answer(Stage::Dot, &answer);
@@ -226,10 +230,7 @@ impl<'a> Session<'a> {
             return Ok(Next::End);
         }
         if self.behaviours().any(|behaviour| *behaviour == Behaviour::Silence(at)) {
-            self.flush()?;
-            // Until the client gives up, or the inbox hangs up.
-            std::io::copy(&mut self.read, &mut std::io::sink())?;
-            return Ok(Next::End);
+            return self.silence();
         }
         let late = self.behaviours().filter_map(|behaviour| match behaviour {
             Behaviour::Slow(late) => Some(*late),
@@ -239,13 +240,38 @@ impl<'a> Session<'a> {
             std::thread::sleep(late);
         }
         let line = self.scripted_answer(at).unwrap_or_else(|| line.to_owned());
+        let dripping = self.behaviours().find_map(|behaviour| match behaviour {
+            Behaviour::Drip(stage, pause) if *stage == at => Some(*pause),
+            _ => None,
+        });
+        if let Some(pause) = dripping {
+            self.flush()?;
+            for byte in line.bytes() {
+                std::thread::sleep(pause);
+                self.read.get_mut().write_all(&[byte])?;
+            }
+            return Ok(self.say(""));
+        }
         Ok(self.say(&line))
     }
 
+    /// Until the client gives up, or the inbox hangs up.
+    fn silence(&mut self) -> Result<Next> {
+        self.flush()?;
+        std::io::copy(&mut self.read, &mut std::io::sink())?;
+        Ok(Next::End)
+    }
+
+    /// A 421 is the last that the server says (RFC 5321, section 3.8).
     fn say(&mut self, line: &str) -> Next {
         self.out.extend_from_slice(line.as_bytes());
         self.out.extend_from_slice(b"\r\n");
-        Next::Go
+        if !line.starts_with("421") {
+            return Next::Go;
+        }
+        // Whether it arrives or not, this is the end.
+        let _ = self.flush();
+        Next::End
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -8,10 +8,13 @@ mod driver;
 mod enrolments;
 mod idle;
 mod lemonldap;
+mod mail;
 mod many;
 mod measure;
 mod page;
+mod postfix;
 mod programs;
+mod queue;
 mod refresh;
 mod start;
 
@@ -25,7 +28,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, lemonldap, page, refresh, start; all of them without one
+  NAME     check, enrolments, idle, lemonldap, mail, page, refresh, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -58,6 +61,7 @@ const ALL: &[(&str, Bench)] = &[
     ("enrolments", enrolments::run),
     ("idle", idle::run),
     ("lemonldap", lemonldap::run),
+    ("mail", mail::run),
     ("page", page::run),
     ("refresh", refresh::run),
     ("start", start::run),

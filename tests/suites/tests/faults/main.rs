@@ -14,6 +14,10 @@ mod kills;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod service;

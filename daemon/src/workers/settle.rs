@@ -1,0 +1,247 @@
+//! What became of a mail, kept: its outcome told to the rules, and its place in the outbox given up or moved, in one commit.
+//!
+//! It does not let go of a mail before the store has that, and does not send.
+
+use super::lanes::Heard;
+use super::outbox::Outbox;
+use super::post::Unwritten;
+use super::queue::Claim;
+use crate::dossier::Actor;
+use crate::engine::ordered::Ordered;
+use crate::engine::outbox::{self, Due, Errand};
+use crate::engine::{Ask, Engine, Failure};
+use crate::mail::SendError;
+use crate::service::health::{Board, State};
+use crate::service::{chance, clock};
+use crate::store::{Commit, Write};
+use jiff::{SignedDuration, Timestamp};
+use parvis_enrolment::Event;
+use parvis_enrolment::event::MailOutcome;
+use std::time::Duration;
+
+/// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
+const UNKEPT: Duration = Duration::from_secs(3600);
+
+/// What became of one try.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// Nobody wants it any more, for this reason.
+    Unwanted(&'static str),
+    Sent,
+    /// Not to this address, ever: its person is asked for another.
+    Refused(String),
+    /// The same, because of what the message is or whom it comes from: somebody should look, too.
+    Disliked(String),
+    Later(String),
+    /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a template that
+    /// cannot be rendered. Tried again until its deadline.
+    Trouble(String),
+    /// Nothing can be sent now, whatever the mail.
+    Held(String),
+}
+
+impl Tried {
+    /// What it says of the domain that the mail went to.
+    pub(super) fn heard(&self) -> Heard {
+        match self {
+            Self::Sent | Self::Refused(_) | Self::Disliked(_) => Heard::Settled,
+            Self::Later(_) => Heard::Later,
+            Self::Trouble(_) | Self::Held(_) | Self::Unwanted(_) => Heard::Nothing,
+        }
+    }
+}
+
+impl From<SendError> for Tried {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
+            // To try it again would cost the sender's good name, and another address may have another server.
+            SendError::Permanent { address_fault: false, words, .. } => Self::Disliked(words),
+            SendError::Transient { code: None, words } => Self::Trouble(words),
+            SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
+            SendError::Configuration { words, .. } => Self::Held(words),
+        }
+    }
+}
+
+impl From<Unwritten> for Tried {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Address(_) => Self::Refused(unwritten.to_string()),
+            Unwritten::Ours(_) => Self::Trouble(unwritten.to_string()),
+        }
+    }
+}
+
+/// Commits what became of a try, with the outbox entry gone or due later.
+pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried: Tried) {
+    let mail = due.waiting.mail();
+    let gone = outbox::settle(due);
+    if let Tried::Disliked(why) = &tried {
+        outbox.board.set("mail", State::Degraded, why);
+    }
+    let (outcome, extra) = match tried {
+        Tried::Unwanted(why) => {
+            tracing::info!(%mail, %why, "a mail is not sent");
+            (None, vec![gone])
+        }
+        Tried::Sent => {
+            outbox.board.set("mail", State::Working, "the mail server takes our mails");
+            outbox.engine.fuse.note(false);
+            (Some(MailOutcome::Sent), vec![gone])
+        }
+        Tried::Refused(why) | Tried::Disliked(why) => {
+            tracing::warn!(%mail, %why, "a mail was refused for good");
+            refused(&outbox.engine, &outbox.board, &why);
+            (Some(MailOutcome::Refused(why)), vec![gone])
+        }
+        Tried::Later(why) => {
+            if due.waiting.tries >= 2 {
+                outbox.board.set("mail", State::Degraded, &why);
+            }
+            later(outbox, due, why)
+        }
+        Tried::Trouble(why) => {
+            outbox.board.set("mail", State::Degraded, &why);
+            later(outbox, due, why)
+        }
+        Tried::Held(why) => {
+            outbox.board.set("mail", State::Down, &why);
+            outbox.hold();
+            claim.give_back();
+            (None, Vec::new())
+        }
+    };
+    let again = Ordered::among(&extra);
+    keep(outbox, due, claim, outcome, extra).await;
+    outbox.engine.mail.tell(again);
+}
+
+/// Notes that a mail was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
+/// asks how it is going is told.
+pub fn refused(engine: &Engine, board: &Board, why: &str) {
+    let Some(blown) = engine.fuse.note(true) else { return };
+    let minutes = blown.pause.as_secs() / 60;
+    let detail = format!(
+        "{} of the last {} mails were refused for good, the last with: {why}. Nothing is sent for {minutes} minutes, so as \
+         not to ruin the sender's name; to go on at once: systemctl reload parvisd",
+        blown.refused, blown.of
+    );
+    board.set("mail", State::Down, &detail);
+}
+
+/// The outcome to tell, once, and the mail due again.
+fn later(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<Write>) {
+    tracing::info!(mail = %due.waiting.mail(), %why, tries = due.waiting.tries + 1, "a mail will be tried again");
+    let told = (due.waiting.tries == 0).then_some(MailOutcome::Deferred(why));
+    (told, vec![outbox::settle(due), again(outbox, due)])
+}
+
+/// The same mail, due later: twice as long as before, never exactly when the others are.
+fn again(outbox: &Outbox, due: &Due) -> Write {
+    let mail = &outbox.engine.settings().mail;
+    let doubled = (0..due.waiting.tries.min(16)).fold(mail.retry_first, |wait, _| wait.saturating_mul(2));
+    let wait = doubled.min(mail.retry_longest);
+    let mut byte = [0; 1];
+    chance::fill(&mut byte);
+    let [chance] = byte;
+    let jitter =
+        SignedDuration::from_millis(i64::try_from(wait.as_millis()).unwrap_or(0) * i64::from(chance) / 1024);
+    let mut waiting = due.waiting.clone();
+    waiting.tries = waiting.tries.saturating_add(1);
+    let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
+    // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
+    let too_late = due.waiting.deadline().checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+    outbox::put(&waiting, at.min(too_late.max(clock::now())))
+}
+
+/// Until the store has it: an outcome that is not kept would send the mail again.
+async fn keep(
+    outbox: &Outbox,
+    due: &Due,
+    claim: &mut Claim,
+    outcome: Option<MailOutcome>,
+    extra: Vec<Write>,
+) {
+    let (Some(outcome), Errand::Person { person, .. }) = (outcome, &due.waiting.errand) else {
+        return write(outbox, due, claim, extra).await;
+    };
+    let event = Event::Mailed(due.waiting.mail(), outcome);
+    let mut wait = Duration::from_millis(50);
+    loop {
+        let mut ask = Ask::new(*person, Actor::Mail, event.clone());
+        ask.extra.clone_from(&extra);
+        match outbox.engine.act(ask).await {
+            // What is refused is known already; the outbox was written with it.
+            Ok(_) | Err(Failure::Refused(_)) => return,
+            Err(failure) if passing(&failure) => {
+                tracing::warn!(%failure, mail = %due.waiting.mail(), "a mail's outcome cannot be kept yet");
+            }
+            Err(failure) => {
+                tracing::error!(%failure, mail = %due.waiting.mail(), "failed to keep a mail's outcome");
+                return write(outbox, due, claim, extra).await;
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// The outbox alone, until the store has it; where it never will, the mail is left alone.
+async fn write(outbox: &Outbox, due: &Due, claim: &mut Claim, writes: Vec<Write>) {
+    let mut wait = Duration::from_millis(50);
+    while !writes.is_empty() {
+        match outbox.engine.store.commit(Commit { writes: writes.clone(), ..Commit::default() }).await {
+            Ok(_) => return,
+            Err(error) if error.lasting() => {
+                tracing::error!(%error, mail = %due.waiting.mail(), "failed to write the outbox");
+                return claim.put_off_for(UNKEPT);
+            }
+            Err(error) => {
+                tracing::warn!(%error, mail = %due.waiting.mail(), "the outbox cannot be written yet");
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Whether the same may succeed later.
+fn passing(failure: &Failure) -> bool {
+    match failure {
+        Failure::Store(error) => !error.lasting(),
+        Failure::Contended => true,
+        Failure::Refused(_) | Failure::Unreadable(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{AddressFault, ComposeError};
+
+    /// What becomes of a mail after this fault.
+    fn check(fault: impl Into<Tried>, expected: fn(String) -> Tried) {
+        let words = "the words".to_owned();
+        assert_eq!(fault.into(), expected(words));
+    }
+
+    #[test]
+    fn a_refusal_for_good_is_final_and_our_own_troubles_are_not() {
+        let permanent = |address_fault| SendError::Permanent {
+            code: Some(554),
+            enhanced: None,
+            address_fault,
+            words: "the words".to_owned(),
+        };
+        check(permanent(true), Tried::Refused);
+        check(permanent(false), Tried::Disliked);
+        assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
+        let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
+        assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));
+        check(SendError::Transient { code: Some(451), words: "the words".to_owned() }, Tried::Later);
+        check(SendError::Transient { code: None, words: "the words".to_owned() }, Tried::Trouble);
+        check(SendError::MaybeSent { words: "the words".to_owned() }, Tried::Later);
+        check(SendError::Configuration { code: None, words: "the words".to_owned() }, Tried::Held);
+    }
+}

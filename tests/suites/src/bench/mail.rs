@@ -1,0 +1,225 @@
+//! The outbox: how fast what is queued leaves, beside the connection code alone with the same messages ready-made.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use parvis_stand::binaries::Profile;
+use parvis_stand::{Inbox, Scene, SceneOptions, install};
+use parvisd::mail::{
+    Address, Composed, Letter, Locale, MailName, Relay, RelaySettings, Sender, Templates, Values, compose,
+};
+
+use super::Length;
+use super::enrolments::{newcomers, options};
+use super::idle::resident;
+use super::measure::{Limit, Line, median, number, pairs};
+use super::{postfix, queue};
+use crate::outbox::{CONFIG, Cast, Mould, store_of};
+
+/// The share of the connection code's own rate.
+const LEAST: f64 = 0.8;
+/// Connections on both sides.
+pub const LINES: usize = 8;
+/// How long any one part may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Measures and judges.
+pub fn run(length: Length) -> Result<Vec<Line>> {
+    install::need(&[install::POSTFIX], &mut |line| install::say(line))?;
+    let (mut scene, mould) = stopped(length, None)?;
+    let (mut lines, size) = drained(&mut scene, &mould, length)?;
+    drop(scene);
+    lines.extend(postfix::run(length, size)?);
+    lines.extend(queue::run(length)?);
+    Ok(lines)
+}
+
+/// A scene whose daemon is stopped, and what to fill its outbox with.
+pub fn stopped(length: Length, smtp_port: Option<u16>) -> Result<(Scene, Mould)> {
+    let people = newcomers(1);
+    let login = people.first().context("nobody")?.login.clone();
+    let base = options(length, people);
+    let config = format!("{}{CONFIG}[mail]\nconnections = {LINES}\n", base.config);
+    // The hook makes the mould, and is not measured.
+    let profile = length.of(Profile::Dev, Profile::Release, Profile::Release);
+    let mut scene = Scene::start(SceneOptions { config, profile, ..base })?;
+    let mould = Mould::take(&mut scene, &login)?;
+    if let Some(port) = smtp_port {
+        let file = scene.daemon.layout().path().join("conf.d/60-mail.toml");
+        std::fs::write(file, format!("[mail]\nport = {port}\n"))?;
+    }
+    Ok((scene, mould))
+}
+
+/// Mails that are due, to domains as people have them.
+pub fn due(range: std::ops::Range<usize>) -> impl Iterator<Item = Cast> {
+    range.map(|number| {
+        // Half of them to one provider, the others to forty.
+        let domain =
+            if number % 2 == 0 { "big.example".to_owned() } else { format!("d{}.example", number % 40) };
+        Cast { number, domain, due_seconds: -60 }
+    })
+}
+
+fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<(Vec<Line>, usize)> {
+    let each = length.of(200, 10_000, 10_000);
+    // The first pair warms both up.
+    let (least, most) = (length.of(1, 11, 11), length.of(1, 15, 21));
+    let seen = RefCell::new((Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new()));
+    let mut next = 1;
+    // The messages of the bare client are those that the daemon has sent.
+    let mut ready = Vec::new();
+    let scene = RefCell::new(scene);
+    pairs(
+        least,
+        most,
+        |index| {
+            let mut scene = scene.borrow_mut();
+            // The one that goes first may find the machine in another state: by turns. The daemon is stopped while the
+            // bare client sends.
+            let mut bare = None;
+            if index % 2 == 1 {
+                bare = Some(send(&scene.inbox, &ready)?);
+                scene.inbox.forget();
+            }
+            let ours = drain(&mut scene, mould, next..next + each)?;
+            next += each;
+            scene.daemon.terminate()?;
+            if ready.is_empty() {
+                ready = messages(&scene.inbox)?;
+            }
+            scene.inbox.forget();
+            let bare = match bare {
+                Some(bare) => bare,
+                None => send(&scene.inbox, &ready)?,
+            };
+            scene.inbox.forget();
+            let rate = |took: Duration| each as f64 / took.as_secs_f64();
+            let mut seen = seen.borrow_mut();
+            if index > 0 || length == Length::Smoke {
+                seen.0.push(rate(ours.took) / rate(bare));
+                seen.1.push(rate(ours.took));
+                seen.2.push(rate(bare));
+                seen.3.push(ours.cpu.as_secs_f64() * 1e6 / each as f64);
+                seen.4.push(ours.memory);
+            }
+            Ok(())
+        },
+        || false,
+    )?;
+    let (shares, ours, bare, cpu, memory) = seen.into_inner();
+    let size = ready.iter().map(|mail| mail.bytes.len()).sum::<usize>() / ready.len().max(1);
+    let what = format!("{each} queued mails, as a share of the bare connections' rate");
+    let note = format!(
+        "{} mails/s, {} of the bare connections, {LINES} each, {size} bytes; the daemon's processor time for one \
+         {} µs; resident {} MB",
+        number(median(&ours)),
+        number(median(&bare)),
+        number(median(&cpu)),
+        number(median(&memory)),
+    );
+    Ok((vec![Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note)], size))
+}
+
+/// What draining took.
+pub struct Drained {
+    /// From the first mail's arrival to the last's.
+    pub took: Duration,
+    /// From the start of the process to the first mail's arrival.
+    pub first: Duration,
+    /// The daemon's processor time.
+    pub cpu: Duration,
+    /// Its resident memory at the end, in millions of bytes.
+    pub memory: f64,
+}
+
+/// Fills the outbox of a daemon that is stopped, starts it, and waits until all has come. The daemon runs afterwards.
+fn drain(scene: &mut Scene, mould: &Mould, range: std::ops::Range<usize>) -> Result<Drained> {
+    let each = range.len() as u64;
+    mould.fill(&store_of(scene), due(range))?;
+    watched(scene, each)
+}
+
+/// Starts the daemon, and waits until so many mails have come.
+pub fn watched(scene: &mut Scene, each: u64) -> Result<Drained> {
+    let before = scene.inbox.last_number();
+    let started = Instant::now();
+    let inbox = &scene.inbox;
+    let daemon = &mut scene.daemon;
+    let begun = std::thread::scope(|threads| -> Result<Instant> {
+        let first = threads.spawn(|| inbox.wait_count(before + 1, PATIENCE).map(|()| Instant::now()));
+        daemon.restart()?;
+        first.join().map_err(|_| anyhow!("a thread has panicked"))?
+    })?;
+    scene.inbox.wait_count(before + each, PATIENCE)?;
+    let took = begun.elapsed();
+    let usage = scene.daemon.usage()?;
+    Ok(Drained { took, first: begun - started, cpu: usage.cpu, memory: resident(&scene.daemon)? })
+}
+
+/// What has come, as it could be sent again.
+fn messages(inbox: &Inbox) -> Result<Vec<Composed>> {
+    let template = template()?;
+    let again = |message: &Arc<parvis_stand::Message>| -> Result<Composed> {
+        let to = message.to.first().context("a mail to nobody")?;
+        let mut mail = template.clone();
+        mail.to = Address::parse(to).map_err(|fault| anyhow!("{to}: {fault}"))?;
+        mail.from = Address::parse(&message.from).map_err(|fault| anyhow!("{}: {fault}", message.from))?;
+        mail.bytes.clone_from(&message.raw);
+        Ok(mail)
+    };
+    inbox.messages().iter().map(again).collect()
+}
+
+fn template() -> Result<Composed> {
+    let templates = Templates::load(None).map_err(|faults| anyhow!("{faults}"))?;
+    let rendered = templates.render(MailName::Link, Locale::Fr, &Values::sample(Locale::Fr, true))?;
+    let letter = Letter {
+        to: "a@b.example",
+        name: None,
+        rendered: &rendered,
+        locale: Locale::Fr,
+        date: "2026-09-01T12:30:00Z".parse()?,
+        message_id: "42@univ.example",
+        kind: "link",
+        return_path: None,
+    };
+    Ok(compose(&Sender::new("Université", "a@univ.example", None)?, &letter)?)
+}
+
+/// The same messages over as many connections, with nothing before or after: how long the last was after the first.
+fn send(inbox: &Inbox, mails: &[Composed]) -> Result<Duration> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let settings =
+        RelaySettings { port: inbox.port(), ..RelaySettings::new("127.0.0.1", "parvis.univ.example") };
+    let relay = Relay::new(settings)?;
+    let (mails, next) = (Arc::new(mails.to_vec()), Arc::new(AtomicUsize::new(0)));
+    let before = inbox.last_number();
+    let begun = Instant::now();
+    runtime.block_on(async {
+        let lines: Vec<_> = (0..LINES)
+            .map(|_| {
+                let (relay, mails, next) = (relay.clone(), mails.clone(), next.clone());
+                tokio::spawn(async move {
+                    let mut connection = relay.connect().await?;
+                    while let Some(mail) = mails.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if !connection.fit().await {
+                            connection = relay.connect().await?;
+                        }
+                        connection.send(mail).await?;
+                    }
+                    Ok::<_, parvisd::mail::SendError>(())
+                })
+            })
+            .collect();
+        for line in lines {
+            line.await??;
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    inbox.wait_count(before + mails.len() as u64, PATIENCE)?;
+    Ok(begun.elapsed())
+}
