@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 #[path = "mail_support/peer.rs"]
+#[expect(dead_code, reason = "what a peer of SMTP's tests can say besides")]
 mod peer;
 
 use std::os::unix::fs::PermissionsExt;

@@ -234,8 +234,14 @@ impl Look<'_> {
             None => None,
         };
         match self.dialect {
-            Dialect::Ds389 => return Ok(self.in_one(PasswordWrite::InModify, write)),
-            Dialect::ActiveDirectory => return Ok(self.in_one(PasswordWrite::UnicodePwd, write)),
+            Dialect::Ds389 => {
+                self.in_one(PasswordWrite::InModify, write);
+                return Ok(());
+            }
+            Dialect::ActiveDirectory => {
+                self.in_one(PasswordWrite::UnicodePwd, write);
+                return Ok(());
+            }
             Dialect::Openldap | Dialect::Standard => {}
         }
         if proven == Some(true) && learnt.hashes.is_none() && write.is_none() {
