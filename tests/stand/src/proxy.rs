@@ -58,7 +58,11 @@ struct State {
 impl Proxy {
     /// Listens on a free port of loopback, before `target`, a port of loopback too.
     pub fn start(target: u16) -> Result<Self> {
-        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, target));
+        Self::before(SocketAddr::from((Ipv4Addr::LOCALHOST, target)))
+    }
+
+    /// The same before any address.
+    pub fn before(target: SocketAddr) -> Result<Self> {
         let state = State { fault: Fault::None, open: HashMap::new(), next: 0, ended: false };
         let shared = Arc::new(Shared { target, state: Mutex::new(state), changed: Condvar::new() });
         let mut proxy = Self { shared, port: Port::free()?, accepting: None };

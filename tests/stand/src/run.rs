@@ -79,6 +79,12 @@ impl Running {
         kill(self.pid, signal).with_context(|| format!("failed to send {signal} to {}", self.name))
     }
 
+    /// SIGSTOP, and waits until each of its threads stands still: the signal alone leaves them a moment.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        still(self.pid())
+    }
+
     /// How it ended, if it has.
     pub fn status(&self) -> Option<ExitStatus> {
         lock(&self.state.0).status
@@ -119,6 +125,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill9();
     }
+}
+
+/// Waits until each thread of a process that was sent SIGSTOP stands still.
+pub(crate) fn still(pid: u32) -> Result<()> {
+    let moving = |stat: &str| {
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+        state.is_some_and(|state| !matches!(state, "T" | "t" | "Z" | "X"))
+    };
+    let done = until(Duration::from_secs(30), || {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let mut stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+        Ok((!stats.any(|stat| moving(&stat))).then_some(()))
+    })?;
+    done.with_context(|| format!("process {pid} still moves 30 s after SIGSTOP"))
 }
 
 /// What a process has used until now.
@@ -237,6 +257,14 @@ mod tests {
         assert!(proc.exists());
         drop(running);
         assert!(!proc.exists());
+    }
+
+    #[test]
+    fn a_frozen_program_stands_still() {
+        let running = sleeper();
+        running.freeze().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid())).unwrap();
+        assert!(stat.contains(") T "), "{stat}");
     }
 
     #[test]

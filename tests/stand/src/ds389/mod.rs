@@ -234,7 +234,7 @@ impl DirectoryServer for Ds389 {
     }
 
     fn pause(&self) -> Result<()> {
-        self.process()?.signal(Signal::SIGSTOP)
+        self.process()?.freeze()
     }
 
     fn resume(&self) -> Result<()> {

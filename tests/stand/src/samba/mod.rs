@@ -177,7 +177,9 @@ impl DirectoryServer for SambaAd {
     }
 
     fn pause(&self) -> Result<()> {
-        self.group()?.signal(Signal::SIGSTOP)
+        let group = self.group()?;
+        group.signal(Signal::SIGSTOP)?;
+        group.members().into_iter().try_for_each(run::still)
     }
 
     fn resume(&self) -> Result<()> {
@@ -201,6 +203,20 @@ impl Group {
         let group =
             Pid::from_raw(i32::try_from(self.running.pid()).context("a process number out of range")?);
         killpg(group, signal).with_context(|| format!("failed to send {signal} to Samba"))
+    }
+
+    /// The numbers of its processes.
+    fn members(&self) -> Vec<u32> {
+        let leader = self.running.pid().to_string();
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let ours = |number: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+            // After the name: state, parent, group.
+            let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            rest.split_whitespace().nth(2) == Some(leader.as_str())
+        };
+        numbers.filter(ours).collect()
     }
 }
 

@@ -213,7 +213,7 @@ impl Slapd {
 
     /// Freezes slapd: connections are accepted by the kernel, and nothing answers.
     pub fn pause(&self) -> Result<()> {
-        self.process()?.signal(Signal::SIGSTOP)
+        self.process()?.freeze()
     }
 
     /// Goes on after [`Slapd::pause`].

@@ -1,6 +1,10 @@
 //! Each server lives as the suites need it: people, TLS, rights, kills, backups; two of a kind side by side.
 
-use parvis_stand::{Client, DirectoryServer, State, small};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use parvis_stand::{Client, DirectoryServer, Fault, Proxy, State, small};
 
 use crate::support::{ds389, samba, slapd};
 
@@ -13,6 +17,7 @@ fn lives(start: fn() -> Box<dyn DirectoryServer>) {
     people(&*server);
     tls(&*server);
     service(&*server);
+    proxied(&*server);
     changes(&*server);
     deaths(&mut *server, &*other);
     drop(server);
@@ -103,9 +108,36 @@ fn deaths(server: &mut dyn DirectoryServer, other: &dyn DirectoryServer) {
     server.restore(&backup).unwrap();
     assert_eq!(title(server).as_deref(), Some("one"), "a restored backup is older");
     server.pause().unwrap();
+    let mut asked = asked(server);
+    let mut answer = [0; 1];
+    asked.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(asked.read(&mut answer).is_err(), "nothing answers while it is frozen");
     server.resume().unwrap();
+    asked.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(asked.read(&mut answer).unwrap(), 1);
     assert_eq!(title(server).as_deref(), Some("one"));
     assert_eq!(title(other), None);
+}
+
+/// A connection in clear on which an anonymous bind was sent.
+fn asked(server: &dyn DirectoryServer) -> TcpStream {
+    let url = server.url();
+    let host = url.strip_prefix("ldap://").unwrap();
+    let (host, port) = host.split_once(':').map_or((host, 389), |(host, port)| (host, port.parse().unwrap()));
+    let mut stream = TcpStream::connect((host, port)).unwrap();
+    stream.write_all(b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00").unwrap();
+    stream
+}
+
+/// A fault proxy stands before any of them, and the certificate is right there too.
+fn proxied(server: &dyn DirectoryServer) {
+    let proxy = Proxy::before(server.ldaps_address()).unwrap();
+    let (dn, password) = server.service();
+    let url = format!("ldaps://localhost:{}", proxy.port());
+    let service = Client::new(&std::env::temp_dir(), &url, dn, password, Some(&server.ca_file())).unwrap();
+    assert!(service.entry(server.base()).unwrap().is_some());
+    proxy.fault(Fault::Reset);
+    assert!(service.entry(server.base()).is_err());
 }
 
 #[test]
