@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod mappings;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod soak;
