@@ -9,6 +9,8 @@ mod ground;
 #[cfg(test)]
 mod mappings;
 #[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod soak;
