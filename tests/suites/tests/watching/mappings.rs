@@ -82,7 +82,7 @@ impl Site {
         let password = server.service().1.to_owned();
         started.credentials.retain(|(name, _)| name != "directory-password");
         started.credentials.push(("directory-password".to_owned(), password));
-        let mut daemon = Daemon::start(layout, started).unwrap();
+        let daemon = Daemon::start(layout, started).unwrap();
         daemon.wait_status("everything works", Duration::from_secs(60)).unwrap();
         Site { daemon, inbox, server, rounds: 0 }
     }
