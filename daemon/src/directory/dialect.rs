@@ -117,6 +117,17 @@ impl Dialect {
         }
     }
 
+    /// The filter for those of `filter` who may be people: an alias is another name of somebody, and is never followed.
+    /// Active Directory has none, and to it an unknown class might make the whole filter undefined.
+    pub(super) fn people(self, filter: &str) -> String {
+        match self {
+            Dialect::ActiveDirectory => format!("(&(objectClass=*){filter})"),
+            Dialect::Standard | Dialect::Openldap | Dialect::Ds389 => {
+                format!("(&(objectClass=*)(!(objectClass=alias)){filter})")
+            }
+        }
+    }
+
     /// When an entry was written, in a text that grows: entryCSN, else the second of its change and, within it, the
     /// server's own counter where it has one. A counter alone belongs to one server, and another one's would run ahead
     /// of it or behind.

@@ -51,8 +51,25 @@ impl Fault {
     }
 }
 
+/// Another server is named in the place of an answer (RFC 4511, section 4.1.10).
+const REFERRAL: u32 = 10;
+const NOT_FOLLOWED: &str = "referrals are not followed: give directory.uris a server that holds these entries itself \
+                            and may write them";
+
+/// Where a referral leads: no more than what a line of the log can bear.
+fn others(urls: &[String]) -> String {
+    let named: String = urls.join(" ").chars().filter(|c| !c.is_control()).take(200).collect();
+    if named.is_empty() { "another server".to_owned() } else { named }
+}
+
 /// A result code with its name and the server's text.
 pub(super) fn refusal(result: &LdapResult) -> String {
+    if result.rc == REFERRAL {
+        return format!(
+            "referral (10): the server names {} in its place, and {NOT_FOLLOWED}",
+            others(&result.refs)
+        );
+    }
     let whole = result.to_string();
     let name = whole.split(", dn:").next().unwrap_or_default();
     if result.text.is_empty() { name.to_owned() } else { format!("{name}: {}", result.text) }

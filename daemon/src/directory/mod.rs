@@ -98,6 +98,11 @@ impl Entry {
             .filter_map(|value| std::str::from_utf8(value).ok())
     }
 
+    /// Is it another name of an entry (RFC 4512, section 2.6), and so nobody?
+    pub fn is_alias(&self) -> bool {
+        self.values("objectClass").any(|class| class.eq_ignore_ascii_case("alias"))
+    }
+
     /// The first value of an attribute that is UTF-8.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.values(name).next()
@@ -111,8 +116,8 @@ pub enum Found {
     Nobody,
     /// Exactly one entry.
     One(Box<Entry>),
-    /// More than one: refused and reported, never guessed.
-    Several,
+    /// More than one: refused and reported, never guessed. The DNs of the first two.
+    Several(Vec<String>),
 }
 
 /// What the directory's own state filters say of an entry. The directory is the gate.

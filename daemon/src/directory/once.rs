@@ -129,7 +129,7 @@ impl Reached {
         if !can_be_login(login) {
             return Ok(Holders::Nobody);
         }
-        let filter = self.prepared.login_filter(login);
+        let filter = self.learnt.dialect.people(&self.prepared.login_filter(login));
         let base = &self.prepared.settings.base;
         let attributes = Arc::clone(&self.prepared.attributes);
         let query = Query { base, scope: Scope::Subtree, filter: &filter, attributes, limit: NAMED };

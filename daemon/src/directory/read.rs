@@ -25,12 +25,12 @@ impl Directory {
             return Ok(Found::Nobody);
         }
         let prepared = &self.inner.prepared;
-        let filter = prepared.login_filter(login);
+        let filter = self.dialect().people(&prepared.login_filter(login));
         let answer = self.ask(&self.people(&filter, 2)).await?;
         match (answer.entries.as_slice(), answer.result.rc) {
             ([], 0) => Ok(Found::Nobody),
             ([one], 0) => self.readable(one).map(|entry| Found::One(Box::new(entry))),
-            (_, 0 | 4) => Ok(Found::Several),
+            (several, 0 | 4) => Ok(Found::Several(several.iter().filter_map(dn).collect())),
             _ => Err(refused(&answer)),
         }
     }
@@ -69,6 +69,10 @@ pub(super) fn entry(found: &ldap3::asn1::StructureTag, dialect: Dialect) -> Resu
             dialect.identity()
         ),
     })
+}
+
+fn dn(found: &ldap3::asn1::StructureTag) -> Option<String> {
+    ber::attributes(found).map(|(dn, _)| dn)
 }
 
 pub(super) fn refused(answer: &Answer) -> DirectoryError {

@@ -16,7 +16,9 @@ pub struct States {
 impl States {
     /// Locked wins over provisional, and provisional over active: in doubt, the door stays shut.
     pub fn standing(&self, entry: &Entry, schema: &Schema) -> Standing {
-        if self.locked.holds(entry, schema) {
+        if entry.is_alias() {
+            Standing::Unknown
+        } else if self.locked.holds(entry, schema) {
             Standing::Locked
         } else if self.provisional.holds(entry, schema) {
             Standing::Provisional

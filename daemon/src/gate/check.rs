@@ -25,8 +25,8 @@ pub async fn check(desk: &Desk, call: Check) -> Result<CheckAnswer, Trouble> {
     let entry = match directory.find(&call.login).await? {
         Found::One(entry) => entry,
         Found::Nobody => return Ok(unknown(desk, &call.login)),
-        Found::Several => {
-            tracing::error!(login = %call.login, "several entries have this login; it is refused");
+        Found::Several(entries) => {
+            tracing::error!(login = %call.login, ?entries, "several entries have this login; it is refused");
             return Ok(no(desk, Status::Unknown, "check-several", None));
         }
     };
@@ -87,8 +87,8 @@ pub async fn open(desk: &Desk, call: Open) -> Result<StepAnswer, Trouble> {
     let entry = match desk.gate.engine.directory().find(&call.login).await? {
         Found::One(entry) => entry,
         Found::Nobody => return Err(Trouble::Refused(Refusal::AccountGone, None)),
-        Found::Several => {
-            tracing::error!(login = %call.login, "several entries have this login; it is refused");
+        Found::Several(entries) => {
+            tracing::error!(login = %call.login, ?entries, "several entries have this login; it is refused");
             return Err(Trouble::Refused(Refusal::NoPopulation, None));
         }
     };
@@ -102,8 +102,8 @@ pub async fn authenticate(desk: &Desk, call: Authenticate) -> Result<StepAnswer,
     let found = match directory.find(&call.login).await? {
         Found::One(entry) => Some(entry),
         Found::Nobody => None,
-        Found::Several => {
-            tracing::error!(login = %call.login, "several entries have this login; it is refused");
+        Found::Several(entries) => {
+            tracing::error!(login = %call.login, ?entries, "several entries have this login; it is refused");
             None
         }
     };

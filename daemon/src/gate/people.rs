@@ -152,7 +152,10 @@ pub async fn find(gate: &Arc<Gate>, person: &str) -> Result<Arc<Dossier>, Failur
                 refused("unknown", format!("{person} is in the directory, and has no enrolment here"))
             })
         }
-        Ok(Found::Several) => Err(refused("several", format!("several entries have the login {person:?}"))),
+        Ok(Found::Several(entries)) => {
+            let named = entries.join(" and ").replace(char::is_control, "?");
+            Err(refused("several", format!("several entries have the login {person:?}: {named}")))
+        }
         Ok(Found::Nobody) | Err(_) => {
             let (gate, login) = (gate.clone(), person.to_owned());
             blocking(move || by_login(&gate, &login)).await?.map(Arc::new).ok_or_else(nobody)

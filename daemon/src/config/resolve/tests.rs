@@ -161,3 +161,20 @@ fn what_takes_a_restart_is_named() {
         assert_eq!(before.fixed(&of(text)), expected, "{text}");
     }
 }
+
+#[test]
+fn every_ready_made_mapping_is_read_without_a_fault_and_named_in_the_book() {
+    let home = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/directory");
+    let book = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/directory.md")).unwrap();
+    let mut files = 0;
+    for entry in std::fs::read_dir(home).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // It panics with all the faults that there are.
+        let settings = super::super::trial::settings(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!(settings.cautions, [], "{name}");
+        assert!(book.contains(&format!("conf/directory/{name}")), "docs/directory.md does not name {name}");
+        files += 1;
+    }
+    assert!(files >= 7, "{files} files");
+}

@@ -188,3 +188,30 @@ fn the_classes_that_a_choice_needs_are_those_of_its_rules() {
     assert!(classes(&rules("[[write]]\nattribute = \"deliveryMode\"\nadd = [\"nolocal\"]\n")).is_empty());
     assert!(classes(&[]).is_empty());
 }
+
+/// The files that say forwarding in another way must not fall behind the default in everything else.
+#[test]
+fn the_ready_made_mappings_for_supann_differ_from_the_default_in_forwarding_only() {
+    const FORWARDING: [&str; 9] = [
+        "mailForwardingAddress",
+        "mailDeliveryOption",
+        "deliveryMode",
+        "accountStatus",
+        "objectClass",
+        "mailRoutingAddress",
+        "zimbraPrefMailForwardingAddress",
+        "zimbraPrefMailLocalDeliveryDisabled",
+        // 389 DS computes it.
+        "pwdReset",
+    ];
+    let rest = |rules: Vec<WriteRule>, but: &[&str]| -> Vec<WriteRule> {
+        rules.into_iter().filter(|rule| !but.contains(&rule.attribute.as_str())).collect()
+    };
+    let home = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/directory");
+    for name in ["qmail", "netscape", "inetlocalmailrecipient", "zimbra", "389ds"] {
+        let text = std::fs::read_to_string(format!("{home}/{name}.toml")).unwrap();
+        let file: Shipped = toml::from_str(&text).unwrap();
+        let but = if name == "389ds" { &FORWARDING[8..] } else { &FORWARDING[..8] };
+        assert_eq!(rest(file.directory.writes, but), rest(Mapping::supann(), but), "{name}");
+    }
+}

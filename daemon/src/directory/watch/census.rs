@@ -19,7 +19,7 @@ const CONTROL: &str = "1.2.840.113556.1.4.319";
 impl Session<'_> {
     /// Tell everybody who is provisional, and say who they are.
     pub(super) async fn census(&self, link: &Link) -> Result<HashSet<EntryUuid>, End> {
-        let filter = format!("(&(objectClass=*){})", self.prepared.settings.provisional);
+        let filter = self.dialect.people(&self.prepared.settings.provisional);
         let mut named = HashSet::new();
         let mut pages = Pages::new(filter);
         while let Some(page) = pages.next(self, link).await? {

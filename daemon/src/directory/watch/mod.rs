@@ -220,7 +220,7 @@ impl Session<'_> {
 
     /// An entry that changed: is it still, or again, provisional?
     async fn changed(&self, entry: Entry) -> Result<(), End> {
-        let provisional = self.prepared.states.provisional.holds(&entry, &self.schema);
+        let provisional = !entry.is_alias() && self.prepared.states.provisional.holds(&entry, &self.schema);
         self.tell(match provisional {
             true => Sighting::Entry(Box::new(entry)),
             false => Sighting::Left(entry.uuid),

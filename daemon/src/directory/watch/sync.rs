@@ -46,11 +46,16 @@ struct Refresh {
     named: HashSet<EntryUuid>,
 }
 
-async fn begin<'a>(prepared: &Prepared, link: &Link, cookie: Option<Vec<u8>>) -> Result<Stream<'a>, Fault> {
+async fn begin<'a>(
+    prepared: &Prepared,
+    link: &Link,
+    dialect: Dialect,
+    cookie: Option<Vec<u8>>,
+) -> Result<Stream<'a>, Fault> {
     let mut ldap = link.ldap();
     let request = SyncRequest { mode: RefreshMode::RefreshAndPersist, cookie, reload_hint: true };
     ldap.with_controls(request.critical());
-    let filter = format!("(&(objectClass=*){})", prepared.settings.provisional);
+    let filter = dialect.people(&prepared.settings.provisional);
     let attributes = prepared.attributes.clone();
     let search = ldap.streaming_search(&prepared.settings.base, Scope::Subtree, &filter, attributes);
     within(prepared.settings.timeouts.operation, search).await
@@ -73,7 +78,7 @@ pub(super) async fn session(
     };
     let cookie = place.cookie.clone().filter(|cookie| leads(cookie, dialect));
     let resumed = cookie.is_some();
-    let stream = match begin(prepared, &link, cookie).await {
+    let stream = match begin(prepared, &link, dialect, cookie).await {
         Ok(stream) => stream,
         Err(fault) => return End::fault(&link, &fault),
     };

@@ -45,6 +45,7 @@ fn global(options: &SlapdOptions, dir: &Path) -> String {
     conf.push_str(&format!(
         "include {dir}/stand.schema\npidfile {dir}/slapd.pid\nargsfile {dir}/slapd.args\n"
     ));
+    conf.push_str(&options.schema);
     conf.push_str(
         "modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload back_monitor\nmoduleload syncprov\n",
     );

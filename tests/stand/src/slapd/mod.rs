@@ -43,6 +43,11 @@ pub const CONFIG_DN: &str = "cn=config";
 /// Its password.
 pub const CONFIG_PASSWORD: &str = "stand-config-1358";
 
+/// OpenLDAP's own inetLocalMailRecipient, for [`SlapdOptions::schema`].
+pub const MISC: &str = "include /etc/ldap/schema/misc.schema\n";
+/// As much of Zimbra's schema as forwarding needs, for [`SlapdOptions::schema`].
+pub const ZIMBRA: &str = include_str!("../../schema/zimbra.schema");
+
 /// How the directory is to be. The default is what a test of something else wants: quick, not durable, ppolicy on.
 #[derive(Clone, Debug)]
 pub struct SlapdOptions {
@@ -72,6 +77,8 @@ pub struct SlapdOptions {
     pub session_log: u32,
     /// The attributes of people that the service account may write.
     pub writable: Vec<String>,
+    /// More schema: lines of slapd.conf, such as [`MISC`] and [`ZIMBRA`].
+    pub schema: String,
     /// Added to the end of the people's database section of slapd.conf.
     pub extra_config: String,
     /// slapd's own `-d`: 0 is silent, 256 logs operations.
@@ -94,6 +101,7 @@ impl Default for SlapdOptions {
             require_tls: false,
             session_log: 10_000,
             writable: WRITABLE.iter().map(|name| (*name).to_owned()).collect(),
+            schema: String::new(),
             extra_config: String::new(),
             log_level: 0,
         }

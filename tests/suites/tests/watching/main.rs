@@ -7,6 +7,10 @@ mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod mappings;
+#[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod soak;

@@ -12,9 +12,9 @@ use parvisd::directory::{
 use crate::ground::{Ground, outside};
 
 /// 389 DS refuses what has three letters of a name in it.
-const NEW: &str = "Zq7-vtixqubo-58";
+pub const NEW: &str = "Zq7-vtixqubo-58";
 
-fn chosen(person: &Person) -> Chosen {
+pub fn chosen(person: &Person) -> Chosen {
     Chosen {
         login: person.login.clone(),
         recovery_address: format!("{}@ailleurs.example", person.login),
@@ -33,16 +33,22 @@ fn chosen(person: &Person) -> Chosen {
     }
 }
 
-struct Desk {
-    ground: Ground,
-    directory: Directory,
-    mapping: Mapping,
+/// A directory with Parvis's own handle on it, and the mapping for it.
+pub struct Desk {
+    pub ground: Ground,
+    pub directory: Directory,
+    pub mapping: Mapping,
 }
 
 impl Desk {
-    async fn at(ground: Ground) -> Desk {
-        let mapping = ground.mapping();
+    pub async fn at(ground: Ground) -> Desk {
         let settings = ground.settings();
+        Desk::asking(ground, settings).await
+    }
+
+    /// With settings of its own.
+    pub async fn asking(ground: Ground, settings: Settings) -> Desk {
+        let mapping = ground.mapping();
         let attributes = [settings.attributes.clone(), mapping.reads().map(str::to_owned).collect()].concat();
         let settings = Settings { attributes, ..settings };
         let directory = Directory::connect(settings.prepare().unwrap(), outside());
