@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use parvis_stand::{Daemon, run::until};
 
-use crate::support::{SOON, busy, ctl};
+use crate::support::{SOON, busy, busy_with, ctl};
 
 #[test]
 fn a_backup_is_restored_into_a_new_folder_and_the_daemon_goes_on_from_it() {
@@ -81,7 +81,8 @@ fn export(daemon: &Daemon) {
 
 #[test]
 fn an_anchor_from_the_journal_is_found_in_the_chain_unless_the_chain_was_cut_back_before_it() {
-    let mut scene = busy();
+    // Due since midnight, whatever time it is: a run at the start.
+    let mut scene = busy_with("[sweep]\nschedule = \"0 0 * * *\"\n");
     scene.daemon.wait_log("audit anchor", SOON).unwrap();
     export(&scene.daemon);
     let file = scene.daemon.layout().path().join("backup.jsonl");

@@ -8,7 +8,7 @@ use parvis_stand::Daemon;
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::daemon::code;
 use parvis_stand::run;
-use parvis_stand::scene::Scene;
+use parvis_stand::scene::{Scene, SceneOptions};
 use serde_json::Value;
 
 pub const SOON: Duration = Duration::from_secs(20);
@@ -51,7 +51,12 @@ pub fn alone(config: &Path, args: &[&str]) -> Said {
 
 /// Marie is at the charter, Paul waits for his link, Linh is done, Théo has cancelled.
 pub fn busy() -> Scene {
-    let scene = Scene::new().unwrap();
+    busy_with("")
+}
+
+/// The same with a configuration of its own on top.
+pub fn busy_with(config: &str) -> Scene {
+    let scene = Scene::start(SceneOptions { config: config.to_owned(), ..SceneOptions::default() }).unwrap();
     let mut marie = scene.open("mdurand").unwrap();
     marie.prove("marie@ailleurs.example").unwrap();
     let mut linh = scene.open("lnguyen").unwrap();
