@@ -26,8 +26,12 @@ const TOGETHER: usize = 50;
 const NOBODY: &str = "(&(objectClass=user)(!(objectClass=*)))";
 /// Whom the changes are about.
 const PEOPLE: &str = "(objectClass=user)";
-/// insufficientAccessRights, or the reason that comes with another code.
+/// insufficientAccessRights.
 const DENIED: u32 = 50;
+const TIME_LIMIT: u32 = 3;
+const ADMIN_LIMIT: u32 = 11;
+const BUSY: u32 = 51;
+const UNAVAILABLE: u32 = 52;
 
 /// Changes by cookie.
 pub(super) struct Dirsync;
@@ -102,6 +106,8 @@ async fn ask(session: &Session<'_>, link: &Link, filter: &str, cookie: Vec<u8>) 
     let why = || format!("{}: {}", link.place, refusal(&result));
     match result.rc {
         0 => {}
+        // Of the server's own state, not of our cookie or rights.
+        BUSY | UNAVAILABLE | TIME_LIMIT | ADMIN_LIMIT => return Err(End::Again(why())),
         DENIED => {
             let needs = "DirSync needs the right \"Replicating Directory Changes\" on the naming context";
             return Err(End::Barred(Way::Dirsync, format!("{}; {needs}", why())));
