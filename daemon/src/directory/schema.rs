@@ -305,8 +305,13 @@ mod tests {
                 "(", "", "( 1",
             ]
             .into_iter(),
-            ["( 2.5.6.6 NAME 'person' SUP top STRUCTURAL MUST ( sn $ cn ) )", "( 9 NAME 'worker' SUP ( person $ x ) )"]
-                .into_iter(),
+            [
+                "( 2.5.6.0 NAME 'top' ABSTRACT MUST objectClass )",
+                "( 2.5.6.6 NAME 'person' SUP top STRUCTURAL MUST ( sn $ cn ) )",
+                "( 8 NAME 'x' SUP top )",
+                "( 9 NAME 'worker' SUP ( person $ x ) )",
+            ]
+            .into_iter(),
         );
         assert_eq!(schema.equality("Surname;lang-fr"), Some(Kind::IgnoreCase));
         assert_eq!(schema.equality("odd"), Some(Kind::Exact));
