@@ -38,6 +38,8 @@ fn probe_entry() -> String {
 fn check_looks_at_everything() {
     let slapd = SlapdOptions { more: probe_entry(), ..SlapdOptions::default() };
     let scene = Scene::start(SceneOptions { slapd, ..SceneOptions::default() }).unwrap();
+    // READY comes before the directory is reached, and check asks the daemon too.
+    scene.daemon.wait_status("everything works", SOON).unwrap();
     let said = ctl(&scene.daemon, &["check", "--json"]);
     no_secret(&said);
     let report = said.json();
@@ -218,6 +220,7 @@ fn right_pages(scene: &Scene) -> String {
 #[test]
 fn check_judges_the_pages_configuration_and_holds_it_against_the_daemons() {
     let scene = Scene::new().unwrap();
+    scene.daemon.wait_status("everything works", SOON).unwrap();
     let none = ctl(&scene.daemon, &["check", "--json"]).code(0).json();
     assert_eq!(finding(&none, "the pages are not set up on this machine")["level"], "ok");
 

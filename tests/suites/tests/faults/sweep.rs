@@ -44,7 +44,7 @@ fn finish(scene: &Scene, login: &str) -> Result<()> {
 fn expired_links_close_idle_enrolments_close_and_what_was_kept_long_enough_is_erased() -> Result<()> {
     let scene = Scene::start(SceneOptions {
         config: "[links]\nrecovery = \"1s\"\n[limits]\nenrolment-idle = \"4s\"\nsession-idle = \"3s\"\n\
-                 [sweep]\nkeep-done = \"2 seconds\"\nkeep-closed = \"1 second\"\n"
+                 [sweep]\nschedule = \"0 0 * * *\"\nkeep-done = \"2 seconds\"\nkeep-closed = \"1 second\"\n"
             .to_owned(),
         ..SceneOptions::default()
     })?;

@@ -3,6 +3,7 @@
 use parvisd::directory::Way;
 
 use crate::ground::Ground;
+use crate::on_each;
 use crate::seen::Seen;
 
 async fn a_server_that_dies_is_gone_on_with(mut ground: Ground) {
@@ -53,25 +54,8 @@ async fn a_restored_backup_is_agreed_with(mut ground: Ground) {
     seen.end().await;
 }
 
-macro_rules! each {
-    ($($name:ident: $ground:expr;)*) => { $(
-        mod $name {
-            use super::*;
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_server_that_dies_is_gone_on_with() {
-                super::a_server_that_dies_is_gone_on_with($ground).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_restored_backup_is_agreed_with() {
-                super::a_restored_backup_is_agreed_with($ground).await;
-            }
-        }
-    )* };
-}
-
-each! {
+on_each! {
+    [a_server_that_dies_is_gone_on_with, a_restored_backup_is_agreed_with]
     openldap_by_synchronisation: Ground::slapd(Way::Sync);
     openldap_by_asking: Ground::slapd(Way::Poll);
     ds389_by_synchronisation: Ground::ds389(Way::Sync);

@@ -2,12 +2,34 @@
 //!
 //! The same tests on all of them, wherever the behaviour is the same.
 
+/// A module for each ground, and in it these tests, each on a ground of its own.
+#[cfg(test)]
+macro_rules! on_each {
+    ($tests:tt $($name:ident: $ground:expr;)*) => { $( $crate::on_each!(@ $name $ground, $tests); )* };
+    (@ $name:ident $ground:expr, [$($test:ident),*]) => {
+        mod $name {
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($ground).await;
+                }
+            )*
+        }
+    };
+}
+#[cfg(test)]
+pub(crate) use on_each;
+
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
 mod mappings;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]

@@ -4,22 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use parvis_suites::Dice;
 use parvisd::directory::Way;
 
 use crate::ground::{COMPARE, Ground};
 use crate::seen::Seen;
-
-/// xorshift: the same story for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
-    }
-}
 
 /// Changes in one story; more where it is asked for.
 fn length() -> usize {
@@ -33,13 +22,14 @@ fn provisional(ground: &Ground) -> BTreeSet<String> {
 }
 
 async fn what_is_believed_is_so(mut ground: Ground, seed: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
+    let mut roll = |sides: usize| usize::try_from(dice.below(sides as u64)).unwrap();
     let mut seen = Seen::from(ground.settings(), None);
     seen.refreshed().await;
     let mut people: Vec<String> = Vec::new();
     for step in 0..length() {
-        let at = (!people.is_empty()).then(|| dice.roll(people.len()));
-        match (dice.roll(10), at) {
+        let at = (!people.is_empty()).then(|| roll(people.len()));
+        match (roll(10), at) {
             (0..=3, _) | (_, None) => people.push(ground.add(&format!("hasard{step}")).dn),
             (4, Some(at)) => people[at] = ground.rename(&people[at], &format!("autre{step}")),
             (5, Some(at)) => {

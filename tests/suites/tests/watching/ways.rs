@@ -4,6 +4,7 @@ use parvis_stand::{State, small};
 use parvisd::directory::{Settings, Way};
 
 use crate::ground::{COMPARE, Ground, POLL};
+use crate::on_each;
 use crate::seen::Seen;
 
 async fn what_happens_is_seen(ground: Ground) {
@@ -46,6 +47,10 @@ async fn what_happens_is_seen(ground: Ground) {
 
 /// After a restart with a cookie and nothing changed, nothing is read; what changed meanwhile is told.
 async fn a_cookie_goes_on(ground: Ground) {
+    // It keeps no history.
+    if ground.way == Way::PersistentSearch {
+        return;
+    }
     // Long, so that nothing is told because of a comparison.
     let settings = || {
         let mut settings: Settings = ground.settings();
@@ -104,34 +109,8 @@ async fn a_foreign_cookie_means_everybody(ground: Ground) {
     }
 }
 
-macro_rules! each {
-    ($($name:ident: $ground:expr;)*) => { $(
-        mod $name {
-            use super::*;
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn what_happens_is_seen() {
-                super::what_happens_is_seen($ground).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_cookie_goes_on_where_the_watch_was() {
-                let ground = $ground;
-                // It keeps no history.
-                if ground.way != Way::PersistentSearch {
-                    super::a_cookie_goes_on(ground).await;
-                }
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_foreign_cookie_means_everybody() {
-                super::a_foreign_cookie_means_everybody($ground).await;
-            }
-        }
-    )* };
-}
-
-each! {
+on_each! {
+    [what_happens_is_seen, a_cookie_goes_on, a_foreign_cookie_means_everybody]
     openldap_by_synchronisation: Ground::slapd(Way::Sync);
     openldap_by_asking: Ground::slapd(Way::Poll);
     ds389_by_synchronisation: Ground::ds389(Way::Sync);

@@ -10,6 +10,7 @@ use parvisd::directory::{
 };
 
 use crate::ground::{Ground, outside};
+use crate::on_each;
 
 /// 389 DS refuses what has three letters of a name in it.
 pub const NEW: &str = "Zq7-vtixqubo-58";
@@ -187,30 +188,8 @@ async fn a_reader_sees_all_or_nothing(ground: Ground) {
     }
 }
 
-macro_rules! each {
-    ($($name:ident: $ground:expr;)*) => { $(
-        mod $name {
-            use super::*;
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn an_activation_is_one_write() {
-                super::an_activation_is_one_write($ground).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn somebody_else_s_change_in_between_is_noticed() {
-                super::somebody_else_s_change_in_between_is_noticed($ground).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn a_reader_sees_all_or_nothing() {
-                super::a_reader_sees_all_or_nothing($ground).await;
-            }
-        }
-    )* };
-}
-
-each! {
+on_each! {
+    [an_activation_is_one_write, somebody_else_s_change_in_between_is_noticed, a_reader_sees_all_or_nothing]
     openldap: Ground::slapd(Way::Sync);
     ds389: Ground::ds389(Way::Sync);
     active_directory: Ground::samba(Way::Dirsync);
