@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parvis_stand::run::until;
 use parvis_stand::{Daemon, DaemonOptions, Layout};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -61,7 +62,9 @@ fn a_daemon_is_killed_and_comes_back_on_the_same_layout() {
     assert!(daemon.pid().is_err());
     daemon.restart().unwrap();
     assert_ne!(daemon.pid().unwrap(), first);
-    assert_eq!(daemon.log().matches("config one").count(), 2);
+    // It is ready when it says so, and its log is read beside.
+    let twice = || Ok((daemon.log().matches("config one").count() == 2).then_some(()));
+    assert!(until(SOON, twice).unwrap().is_some(), "{}", daemon.log());
     let (pid, path) = (daemon.pid().unwrap(), daemon.layout().path().to_owned());
     drop(daemon);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
