@@ -111,7 +111,13 @@ async fn an_activation_is_one_write(ground: Ground) {
     assert_eq!(applied.stamp.as_deref(), Some(after.stamp.as_str()));
     assert!(after.stamp >= before.stamp && after.uuid == before.uuid);
     assert_eq!(desk.directory.standing(&after), Standing::Active);
-    assert_eq!(desk.bind(&person, NEW).await, BindOutcome::Accepted { must_change: false });
+    // 389 DS answers a modify first, and then notes that the password is the person's own.
+    let end = tokio::time::Instant::now() + crate::seen::SOON;
+    let mut free = desk.bind(&person, NEW).await;
+    while free == (BindOutcome::Accepted { must_change: true }) && tokio::time::Instant::now() < end {
+        free = desk.bind(&person, NEW).await;
+    }
+    assert_eq!(free, BindOutcome::Accepted { must_change: false });
     if !desk.ground.active_directory() {
         // For an hour, it lets the password of before in as well (OldPasswordAllowedPeriod).
         assert_eq!(desk.bind(&person, &letter).await, BindOutcome::Refused);
