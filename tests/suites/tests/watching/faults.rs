@@ -3,7 +3,6 @@
 use parvisd::directory::Way;
 
 use crate::ground::Ground;
-use crate::on_each;
 use crate::seen::Seen;
 
 async fn a_server_that_dies_is_gone_on_with(mut ground: Ground) {

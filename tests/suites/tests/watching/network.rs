@@ -6,7 +6,6 @@ use parvis_stand::{Fault, Proxy};
 use parvisd::directory::{Settings, Way};
 
 use crate::ground::Ground;
-use crate::on_each;
 use crate::seen::Seen;
 
 /// Each packet later by as much: a slow line, and no fault.

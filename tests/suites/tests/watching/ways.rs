@@ -4,7 +4,6 @@ use parvis_stand::{State, small};
 use parvisd::directory::{Settings, Way};
 
 use crate::ground::{COMPARE, Ground, POLL};
-use crate::on_each;
 use crate::seen::Seen;
 
 async fn what_happens_is_seen(ground: Ground) {

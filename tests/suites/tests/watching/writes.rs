@@ -10,7 +10,6 @@ use parvisd::directory::{
 };
 
 use crate::ground::{Ground, outside};
-use crate::on_each;
 
 /// 389 DS refuses what has three letters of a name in it.
 pub const NEW: &str = "Zq7-vtixqubo-58";
