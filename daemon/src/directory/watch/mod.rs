@@ -87,6 +87,8 @@ enum End {
     Anew(String),
     /// Try again from where we are.
     Again(String),
+    /// It is time to name everybody again.
+    Renew,
     /// This way cannot be used here; another may.
     Barred(Way, String),
 }
@@ -137,6 +139,11 @@ pub async fn watch(
         let why = match AssertUnwindSafe(session).catch_unwind().await {
             Ok(End::Unheard) => return,
             Ok(End::Again(why)) => why,
+            Ok(End::Renew) => {
+                place.cookie = None;
+                (failures, said) = (0, None);
+                continue;
+            }
             Ok(End::Anew(why)) => {
                 place.cookie = None;
                 why

@@ -102,7 +102,7 @@ async fn asked(prepared: &Prepared, link: &Link, learnt: &Learnt, way: Way) -> R
     };
     let words = |end: End| match end {
         End::Anew(why) | End::Again(why) | End::Barred(_, why) => why,
-        End::Unheard => String::new(),
+        End::Unheard | End::Renew => String::new(),
     };
     match way {
         Way::Dirsync => dirsync::Dirsync.begin(&session, link, None).await.map_err(words)?,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use ldap3::controls::{Control, MakeCritical, RefreshMode, SyncRequest};
 use ldap3::{LdapResult, ResultEntry, Scope};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::live::{Live, Stream};
 use super::mark::ours;
@@ -85,8 +86,14 @@ pub(super) async fn session(
     let refresh = Refresh { resumed, over: false, present: !resumed, named: HashSet::new() };
     let mut told = Teller { place, refresh, dialect, sink };
     let mut live = Live::new(&link, prepared.settings.timeouts, &credits, stream);
+    // Where the server may lose a change, and 389 DS has been seen to, everybody is named again now and then.
+    let renew = Instant::now() + prepared.settings.watch.compare;
     loop {
-        match live.next(sink).await {
+        let next = tokio::select! {
+            next = live.next(sink) => next,
+            () = sleep_until(renew), if dialect == Dialect::Ds389 && told.refresh.over => return End::Renew,
+        };
+        match next {
             Ok(Some(item)) => {
                 if let Err(end) = told.item(&item).await {
                     return end;

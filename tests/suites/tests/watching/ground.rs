@@ -149,11 +149,6 @@ impl Ground {
         self.server.admin().rename(dn, &format!("{name}={login}"), None).unwrap();
         format!("{name}={login},{rest}")
     }
-
-    /// Whether the way tells of deletions at once, or only when it compares.
-    pub fn tells_deletions(&self) -> bool {
-        matches!(self.way, Way::Sync | Way::PersistentSearch | Way::Dirsync)
-    }
 }
 
 /// A file of `conf/directory`, as far as is needed here.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parvis_stand::{Person, State, small};
 use parvisd::directory::{
-    ApplyError, BindOutcome, Charter, Chosen, Dialect, Directory, Entry, Found, Mapping, PasswordFault, Plan,
-    Settings, Standing, Way,
+    ApplyError, BindOutcome, Charter, Chosen, Dialect, Directory, DirectoryError, Entry, Found, Mapping,
+    PasswordFault, Plan, Settings, Standing, Way,
 };
 
 use crate::ground::{Ground, outside};
@@ -175,7 +175,12 @@ async fn a_reader_sees_all_or_nothing(ground: Ground) {
         let reading = tokio::spawn(async move {
             let (mut before, mut after) = (0, 0);
             while !watched.load(Ordering::Relaxed) || after == 0 {
-                let entry = reader.read(uuid).await.unwrap().unwrap();
+                let entry = match reader.read(uuid).await {
+                    Ok(entry) => entry.unwrap(),
+                    // Samba may not answer in time while it writes.
+                    Err(DirectoryError::Unavailable(_)) => continue,
+                    Err(error) => panic!("{error}"),
+                };
                 let state = entry.values(state).any(|value| value.starts_with(&active));
                 let address = entry.first(forward).is_some_and(|value| value.contains("@dehors.example"));
                 let hidden = matches!(entry.first(hidden), Some("TRUE" | "hidden"));
