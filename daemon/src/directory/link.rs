@@ -117,7 +117,8 @@ pub(super) struct Answer {
 /// Carry out a search. References to other servers are left out.
 pub(super) async fn search(mut ldap: Ldap, query: &Query<'_>, limit: Duration) -> Result<Answer, Fault> {
     within(limit, async {
-        let seconds = i32::try_from(limit.as_secs()).unwrap_or(i32::MAX).max(1);
+        // Whole seconds: never before our own limit.
+        let seconds = i32::try_from(limit.as_secs()).unwrap_or(i32::MAX).saturating_add(1);
         let options = SearchOptions::new().sizelimit(query.limit).timelimit(seconds);
         ldap.with_search_options(options);
         let attributes = query.attributes.clone();

@@ -20,7 +20,7 @@ const NAMES: [&str; 4] =
 
 impl Desk {
     async fn one(&self, login: &str) -> Entry {
-        match self.directory.find(login).await.unwrap() {
+        match self.found(login).await {
             Found::One(entry) => *entry,
             other => panic!("{login}: {other:?}"),
         }

@@ -63,8 +63,19 @@ impl Desk {
         self.ground.server.here(&people[at])
     }
 
+    /// Asked again while the directory cannot answer: Samba may not find the time on a machine under load.
+    pub async fn found(&self, login: &str) -> Found {
+        let end = tokio::time::Instant::now() + crate::seen::SOON;
+        loop {
+            match self.directory.find(login).await {
+                Err(DirectoryError::Unavailable(_)) if tokio::time::Instant::now() < end => {}
+                found => return found.unwrap(),
+            }
+        }
+    }
+
     async fn read(&self, person: &Person) -> Entry {
-        match self.directory.find(&person.login).await.unwrap() {
+        match self.found(&person.login).await {
             Found::One(entry) => *entry,
             other => panic!("{other:?}"),
         }
