@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::ground::outside;
 
 /// However long a machine under load takes for one thing.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(120);
 
 pub struct Seen {
     sightings: mpsc::Receiver<Sighting>,
