@@ -65,7 +65,7 @@ impl Learnt {
 /// Everything that is learnt of a server once it is reached.
 pub(super) async fn learnt(prepared: &Prepared, link: &Link, limit: Duration) -> Result<Learnt, Fault> {
     let capabilities = link.capabilities(limit).await?;
-    let dialect = prepared.settings.dialect.unwrap_or_else(|| Dialect::of(&capabilities));
+    let dialect = prepared.settings.dialect(&capabilities);
     let schema = schema(link, &capabilities, dialect, limit).await?.unwrap_or_else(Schema::builtin);
     let hashes = hashes(link, &capabilities, &prepared.settings.base, limit).await?;
     Ok(Learnt { capabilities, schema, hashes, dialect })

@@ -281,8 +281,7 @@ async fn reach(prepared: &Prepared, shared: &Shared) -> Result<Link, String> {
                 return Ok(link);
             }
             Err(fault) => {
-                let uri = prepared.settings.uris.get(index).map(String::as_str).unwrap_or_default();
-                whys.push(format!("{uri}: {}", fault.words()));
+                whys.push(format!("{}: {}", prepared.settings.place(index), fault.words()));
             }
         }
     }

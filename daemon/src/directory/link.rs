@@ -75,6 +75,12 @@ pub(super) fn refusal(result: &LdapResult) -> String {
     if result.text.is_empty() { name.to_owned() } else { format!("{name}: {}", result.text) }
 }
 
+/// Whether a result code is of the server's own state, and may be another in a while: timeLimitExceeded,
+/// adminLimitExceeded, busy, unavailable (RFC 4511, appendix A).
+pub(super) fn passing(code: u32) -> bool {
+    matches!(code, 3 | 11 | 51 | 52)
+}
+
 /// A question put with the usual deadline: the answer, or a fault that says whether it was sent.
 pub(super) async fn within<T>(
     limit: Duration,
@@ -209,7 +215,7 @@ impl Link {
         let Some(server) = prepared.servers.get(index) else {
             return Err(Fault::NotSent("there is no such server".to_owned()));
         };
-        let place = prepared.settings.uris.get(index).cloned().unwrap_or_default();
+        let place = prepared.settings.place(index).to_owned();
         let (connection, ldap) = within(prepared.settings.timeouts.connect, open(server)).await?;
         let (alive, ended) = watch::channel(());
         let driver = tokio::spawn(async move {

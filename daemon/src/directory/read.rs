@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ldap3::Scope;
 
-use super::link::{Answer, Query, refusal};
+use super::link::{Answer, Query, passing, refusal};
 use super::{Dialect, Directory, DirectoryError, Entry, EntryUuid, Found, ber};
 
 /// No login is longer; what is, is nobody's, and the server is not asked.
@@ -78,7 +78,7 @@ fn dn(found: &ldap3::asn1::StructureTag) -> Option<String> {
 pub(super) fn refused(answer: &Answer) -> DirectoryError {
     let result = &answer.result;
     match result.rc {
-        3 | 11 | 51 | 52 => DirectoryError::Unavailable(refusal(result)),
+        code if passing(code) => DirectoryError::Unavailable(refusal(result)),
         code => DirectoryError::Refused { code, text: refusal(result) },
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Dialect;
 use super::filter::Filter;
 use super::holders::Holders;
+use super::link::Capabilities;
 use super::states::States;
 use super::tls;
 
@@ -236,6 +237,16 @@ pub(super) const ALWAYS: [&str; 10] = [
 ];
 
 impl Settings {
+    /// Where that server is, for people.
+    pub(super) fn place(&self, index: usize) -> &str {
+        self.uris.get(index).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Which product the server is: as stated, else as it says itself.
+    pub(super) fn dialect(&self, capabilities: &Capabilities) -> Dialect {
+        self.dialect.unwrap_or_else(|| Dialect::of(capabilities))
+    }
+
     /// Check everything that can be checked without a server, and say all that is wrong.
     pub fn prepare(self) -> Result<Arc<Prepared>, Vec<SettingsFault>> {
         let mut faults = Vec::new();

@@ -10,7 +10,7 @@ use crate::directory::{
     ApplyError, Charter, Chosen, DirectoryError, Entry, EntryUuid, PasswordFault as Refused, PasswordWrite,
     Plan, Standing,
 };
-use crate::dossier::{Actor, Dossier, key};
+use crate::dossier::{Actor, Dossier};
 use crate::service::clock;
 use crate::words::generalized;
 use jiff::{SignedDuration, Timestamp};
@@ -282,16 +282,11 @@ pub async fn resume(engine: Arc<Engine>) {
 }
 
 fn resume_all(engine: &Arc<Engine>) -> Result<(), Failure> {
-    let mut from = b"i".to_vec();
-    loop {
-        let page = engine.store.scan(&from, b"j", 256)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        from = last.iter().copied().chain([0]).collect();
-        for id in page.iter().filter_map(|(key, _)| key::person(key)) {
-            if matches!(engine.dossier(id)?, Some(dossier) if matches!(dossier.enrolment.stage, Stage::Activating { .. }))
-            {
-                tokio::spawn(resolve(engine.clone(), id));
-            }
+    for id in engine.open()? {
+        if matches!(engine.dossier(id)?, Some(dossier) if matches!(dossier.enrolment.stage, Stage::Activating { .. }))
+        {
+            tokio::spawn(resolve(engine.clone(), id));
         }
     }
+    Ok(())
 }

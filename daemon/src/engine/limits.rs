@@ -3,6 +3,7 @@
 //! Each count is one instant (the generic cell rate algorithm, ITU-T I.371): when the tank would be empty again.
 
 use super::keys::Keys;
+use super::outbox::domain_of;
 use crate::config::{Rate, Rates};
 use crate::dossier::key;
 use jiff::{SignedDuration, Timestamp};
@@ -44,11 +45,11 @@ pub fn of_account(keys: &Keys, rates: &Rates, class: Class, person: PersonId) ->
 /// The counts of a mail to an address, whoever asks: the address's, its domain's, and the campus's.
 pub fn of_mail(keys: &Keys, rates: &Rates, address: &str) -> [Counted; 3] {
     let address = address.to_lowercase();
-    let domain = address.rsplit('@').next().unwrap_or_default();
+    let domain = domain_of(&address);
     let counted = |class, subject, rate| Counted { key: key::attempts(keys.counted(class, subject)), rate };
     [
         counted("address", &address, rates.address),
-        counted("domain", domain, rates.domain),
+        counted("domain", &domain, rates.domain),
         counted("campus", "", rates.campus),
     ]
 }

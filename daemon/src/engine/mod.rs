@@ -151,6 +151,17 @@ impl Engine {
         Ok(held.map(|held| self.memo.decode(person, &held.value)).transpose()?)
     }
 
+    /// Everybody whose enrolment is open.
+    pub fn open(&self) -> Result<Vec<PersonId>, StoreError> {
+        let (mut open, mut from) = (Vec::new(), b"i".to_vec());
+        loop {
+            let page = self.store.scan(&from, b"j", 256)?;
+            let Some((last, _)) = page.last() else { return Ok(open) };
+            from = outbox::after(last);
+            open.extend(page.iter().filter_map(|(key, _)| key::person(key)));
+        }
+    }
+
     /// Load, decide, commit: again and again until nobody else was faster.
     pub async fn act(&self, ask: Ask) -> Result<Acted, Failure> {
         let settings = self.settings();

@@ -8,7 +8,7 @@ use crate::directory::{DirectoryError, EntryUuid, Sighting, watch};
 use crate::dossier::{Actor, key};
 use crate::service::health::{Board, State};
 use crate::service::outside;
-use crate::store::{Commit, StoreError, Write};
+use crate::store::{Commit, Write};
 use parvis_enrolment::{Event, Id, PersonId, Stage};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ impl Follower {
 
     /// Whoever is open here and was not named by a whole refresh: read, then believed.
     async fn absent(&mut self, complete: &HashSet<EntryUuid>) {
-        let Ok(open) = open(&self.engine) else { return self.look_again(LOOK_AGAIN) };
+        let Ok(open) = self.engine.open() else { return self.look_again(LOOK_AGAIN) };
         let gone = open.iter().copied().filter(|id| !complete.contains(&EntryUuid(id.0))).collect();
         let (missing, doubted) = (HashSet::len(&gone), self.doubt.is_some());
         let Some(gone) = believed(&mut self.doubt, gone, open.len(), Instant::now()) else {
@@ -227,17 +227,6 @@ impl Follower {
         if let Err(error) = self.engine.store.commit(commit).await {
             tracing::warn!(%error, "failed to keep the place in the directory's history");
         }
-    }
-}
-
-/// Everybody whose enrolment is open.
-fn open(engine: &Engine) -> Result<Vec<PersonId>, StoreError> {
-    let (mut open, mut from) = (Vec::new(), b"i".to_vec());
-    loop {
-        let page = engine.store.scan(&from, b"j", 256)?;
-        let Some((last, _)) = page.last() else { return Ok(open) };
-        from = last.iter().copied().chain([0]).collect();
-        open.extend(page.iter().filter_map(|(key, _)| key::person(key)));
     }
 }
 

@@ -4,7 +4,7 @@
 //! the machine was off, is not made up for at night but left to the next hour, and a run twice reminds nobody twice.
 
 use super::when;
-use crate::dossier::{Actor, key};
+use crate::dossier::Actor;
 use crate::engine::{Ask, Engine, Failure, limits};
 use crate::service::clock;
 use jiff::Timestamp;
@@ -53,12 +53,9 @@ impl Reminders {
             tracing::warn!("nobody is reminded now: mail is paused, because too much was refused for good");
             return Ok(());
         }
-        let (mut from, mut count) = (b"i".to_vec(), 0_usize);
-        loop {
-            let page = self.engine.store.scan(&from, b"j", PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            from = last.iter().copied().chain([0]).collect();
-            for person in page.iter().filter_map(|(key, _)| key::person(key)) {
+        let mut count = 0_usize;
+        for page in self.engine.open()?.chunks(PAGE) {
+            for person in page.iter().copied() {
                 match self.person(person).await {
                     Ok(reminded) => count += usize::from(reminded),
                     Err(failure @ (Failure::Unreadable(_) | Failure::Refused(_) | Failure::Contended)) => {

@@ -14,7 +14,7 @@ const PAGE: i32 = 500;
 impl Look<'_> {
     /// Reach one server, protect the connection, bind.
     pub(super) async fn server(&mut self, index: usize) -> Option<Link> {
-        let uri = self.prepared.settings.uris.get(index).cloned().unwrap_or_default();
+        let uri = self.prepared.settings.place(index).to_owned();
         match Link::dial(self.prepared, index).await {
             Err(fault) => {
                 let action = "check the URI, the firewall, and ca-file for a certificate that is not trusted";

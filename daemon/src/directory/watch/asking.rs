@@ -30,14 +30,13 @@ pub(super) trait Source {
 }
 
 /// Ask for ever.
-pub(super) async fn session(
+pub(super) async fn session<S: Source>(
     mut session: Session<'_>,
     link: Link,
-    mut source: impl Source,
+    mut source: S,
 ) -> Result<Infallible, End> {
     let watch = session.prepared.settings.watch;
     let of = source.of(&session, &link);
-    let way = source_way(&source);
     let mut held = Mark::read(session.place.cookie.as_deref(), &of);
     let mut first = true;
     loop {
@@ -49,7 +48,7 @@ pub(super) async fn session(
                 let place = source.changes(&session, &link, mark.place.clone()).await?;
                 let next = Mark { place, ..mark.clone() };
                 if first {
-                    session.refreshed(None, Some(next.write()), way).await?;
+                    session.refreshed(None, Some(next.write()), S::WAY).await?;
                 } else if next != mark {
                     let cookie = next.write();
                     session.place.cookie = Some(cookie.clone());
@@ -62,7 +61,7 @@ pub(super) async fn session(
                 let named = session.census(&link).await?;
                 // What was written meanwhile is after the place, and comes with the next question.
                 let mark = Mark { of: of.clone(), place, compared: now };
-                session.refreshed(Some(named), Some(mark.write()), way).await?;
+                session.refreshed(Some(named), Some(mark.write()), S::WAY).await?;
                 mark
             }
         };
@@ -74,8 +73,4 @@ pub(super) async fn session(
             () = link.end() => return Err(End::Again(format!("{}: the connection was closed", link.place))),
         }
     }
-}
-
-fn source_way<S: Source>(_: &S) -> Way {
-    S::WAY
 }

@@ -8,7 +8,7 @@ use ldap3::asn1::StructureTag;
 use ldap3::controls::{Control, ControlType, PagedResults};
 
 use super::{End, Session, Sighting};
-use crate::directory::link::{Link, refusal, within};
+use crate::directory::link::{Answer, Link, Query};
 use crate::directory::{EntryUuid, ber};
 
 /// Entries in one page: as many as Active Directory gives, and a few megabytes at most.
@@ -55,28 +55,13 @@ impl Pages {
         link: &Link,
     ) -> Result<Option<Vec<StructureTag>>, End> {
         let Some(cookie) = self.cookie.take() else { return Ok(None) };
-        let paged = session.capabilities.control(CONTROL);
         let (settings, attributes) = (&session.prepared.settings, Arc::clone(&session.prepared.attributes));
-        let mut ldap = link.ldap();
-        if paged {
-            ldap.with_controls(PagedResults { size: PAGE, cookie });
-        }
-        // A page of a filter that has no index takes as long as the whole search.
-        let limit = settings.timeouts.operation * 8;
-        let searched = within(limit, async {
-            let mut stream =
-                ldap.streaming_search(&settings.base, Scope::Subtree, &self.filter, attributes).await?;
-            let mut entries = Vec::new();
-            while let Some(item) = stream.next().await? {
-                if !item.is_ref() && !item.is_intermediate() {
-                    entries.push(item.0);
-                }
-            }
-            Ok((entries, stream.finish().await))
-        });
-        let (entries, result) = searched.await.map_err(|fault| End::fault(link, &fault))?;
+        let paged = session.capabilities.control(CONTROL).then(|| PagedResults { size: PAGE, cookie }.into());
+        let (base, filter) = (&settings.base, &self.filter);
+        let query = Query { base, scope: Scope::Subtree, filter, attributes, limit: 0 };
+        let Answer { entries, result } = session.search(link, paged.into_iter().collect(), &query).await?;
         if result.rc != 0 {
-            return Err(End::Again(format!("{}: {}", link.place, refusal(&result))));
+            return Err(End::refused(link, &result));
         }
         self.cookie = result.ctrls.iter().find_map(next_page).filter(|cookie| !cookie.is_empty());
         Ok(Some(entries))

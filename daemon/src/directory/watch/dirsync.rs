@@ -10,7 +10,7 @@ use ldap3::controls::RawControl;
 
 use super::asking::Source;
 use super::{End, Session, Sighting};
-use crate::directory::link::{Link, Query, refusal, search, within};
+use crate::directory::link::{self, Link, Query, refusal};
 use crate::directory::settings::Way;
 use crate::directory::{EntryUuid, ber};
 use base64::Engine;
@@ -28,10 +28,6 @@ const NOBODY: &str = "(&(objectClass=user)(!(objectClass=*)))";
 const PEOPLE: &str = "(objectClass=user)";
 /// insufficientAccessRights.
 const DENIED: u32 = 50;
-const TIME_LIMIT: u32 = 3;
-const ADMIN_LIMIT: u32 = 11;
-const BUSY: u32 = 51;
-const UNAVAILABLE: u32 = 52;
 
 /// Changes by cookie.
 pub(super) struct Dirsync;
@@ -85,29 +81,14 @@ async fn ask(session: &Session<'_>, link: &Link, filter: &str, cookie: Vec<u8>) 
     let resumed = !cookie.is_empty();
     let mut attributes: Vec<String> = session.prepared.attributes.to_vec();
     attributes.push("isDeleted".to_owned());
-    let mut ldap = link.ldap();
-    ldap.with_controls(vec![RawControl {
-        ctype: CONTROL.to_owned(),
-        crit: true,
-        val: Some(request(&cookie)),
-    }]);
-    let searched = within(settings.timeouts.operation * 8, async {
-        let attributes: Arc<[String]> = attributes.into();
-        let mut stream = ldap.streaming_search(base, Scope::Subtree, filter, attributes).await?;
-        let mut entries = Vec::new();
-        while let Some(item) = stream.next().await? {
-            if !item.is_ref() && !item.is_intermediate() {
-                entries.push(item.0);
-            }
-        }
-        Ok((entries, stream.finish().await))
-    });
-    let (entries, result) = searched.await.map_err(|fault| End::fault(link, &fault))?;
+    let control = RawControl { ctype: CONTROL.to_owned(), crit: true, val: Some(request(&cookie)) };
+    let query = Query { base, scope: Scope::Subtree, filter, attributes: attributes.into(), limit: 0 };
+    let link::Answer { entries, result } = session.search(link, vec![control], &query).await?;
     let why = || format!("{}: {}", link.place, refusal(&result));
     match result.rc {
         0 => {}
         // Of the server's own state, not of our cookie or rights.
-        BUSY | UNAVAILABLE | TIME_LIMIT | ADMIN_LIMIT => return Err(End::Again(why())),
+        code if link::passing(code) => return Err(End::Again(why())),
         DENIED => {
             let needs = "DirSync needs the right \"Replicating Directory Changes\" on the naming context";
             return Err(End::Barred(Way::Dirsync, format!("{}; {needs}", why())));
@@ -128,10 +109,9 @@ async fn read(session: &Session<'_>, link: &Link, named: &[EntryUuid]) -> Result
     let each: String = named.iter().map(|uuid| session.dialect.uuid_filter(*uuid)).collect();
     let (filter, attributes) = (format!("(|{each})"), Arc::clone(&session.prepared.attributes));
     let query = Query { base: &settings.base, scope: Scope::Subtree, filter: &filter, attributes, limit: 0 };
-    let answer = search(link.ldap(), &query, settings.timeouts.operation * 8).await;
-    let answer = answer.map_err(|fault| End::fault(link, &fault))?;
+    let answer = session.search(link, Vec::new(), &query).await?;
     if answer.result.rc != 0 {
-        return Err(End::Again(format!("{}: {}", link.place, refusal(&answer.result))));
+        return Err(End::refused(link, &answer.result));
     }
     let mut here = Vec::new();
     for entry in answer.entries.iter().filter_map(|found| ber::entry(found, session.dialect)) {

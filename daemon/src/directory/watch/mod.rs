@@ -18,13 +18,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use ldap3::LdapResult;
+use ldap3::controls::RawControl;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 pub(super) use proven::proven;
 
 use super::handle::backoff;
-use super::link::{Capabilities, Fault, Link};
+use super::link::{Answer, Capabilities, Fault, Link, Query, refusal, search};
 use super::schema::Schema;
 use super::settings::{Prepared, Way};
 use super::{Dialect, Entry, EntryUuid, Outside, facts};
@@ -96,6 +98,14 @@ enum End {
 impl End {
     fn fault(link: &Link, fault: &Fault) -> End {
         End::Again(format!("{}: {}", link.place, fault.words()))
+    }
+
+    fn unreached(prepared: &Prepared, server: usize, fault: &Fault) -> End {
+        End::Again(format!("{}: {}", prepared.settings.place(server), fault.words()))
+    }
+
+    fn refused(link: &Link, result: &LdapResult) -> End {
+        End::Again(format!("{}: {}", link.place, refusal(result)))
     }
 }
 
@@ -188,17 +198,14 @@ async fn session(
 ) -> End {
     let link = match Link::establish(prepared, server).await {
         Ok(link) => link,
-        Err(fault) => {
-            let uri = prepared.settings.uris.get(server).map(String::as_str).unwrap_or_default();
-            return End::Again(format!("{uri}: {}", fault.words()));
-        }
+        Err(fault) => return End::unreached(prepared, server, &fault),
     };
     let limit = prepared.settings.timeouts.connect;
     let capabilities = match link.capabilities(limit).await {
         Ok(capabilities) => capabilities,
         Err(fault) => return End::fault(&link, &fault),
     };
-    let dialect = prepared.settings.dialect.unwrap_or_else(|| Dialect::of(&capabilities));
+    let dialect = prepared.settings.dialect(&capabilities);
     let way = prepared.settings.watch.way;
     let way = way.unwrap_or_else(|| Way::offered(dialect, &capabilities, &place.barred));
     if way == Way::Sync {
@@ -221,6 +228,16 @@ async fn session(
 }
 
 impl Session<'_> {
+    /// A search that may take as long as one of a filter without an index. What the server answers is the caller's to judge.
+    async fn search(&self, link: &Link, controls: Vec<RawControl>, query: &Query<'_>) -> Result<Answer, End> {
+        let mut ldap = link.ldap();
+        if !controls.is_empty() {
+            ldap.with_controls(controls);
+        }
+        let limit = self.prepared.settings.timeouts.operation * 8;
+        search(ldap, query, limit).await.map_err(|fault| End::fault(link, &fault))
+    }
+
     async fn tell(&self, sighting: Sighting) -> Result<(), End> {
         self.sink.send(sighting).await.map_err(|_| End::Unheard)
     }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, fmt::strtime};
 use super::asking::Source;
 use super::census::Pages;
 use super::{End, Session};
-use crate::directory::link::{Link, Query, refusal, search};
+use crate::directory::link::{Link, Query};
 use crate::directory::settings::Way;
 use crate::directory::{Dialect, Entry, EntryUuid, ber};
 
@@ -141,11 +141,10 @@ async fn reached(session: &Session<'_>, link: &Link, time: &str) -> Result<bool,
         attributes: ["1.1".to_owned()].into(),
         limit: 1,
     };
-    let answer = search(link.ldap(), &query, settings.timeouts.operation * 8).await;
-    let answer = answer.map_err(|fault| End::fault(link, &fault))?;
+    let answer = session.search(link, Vec::new(), &query).await?;
     match answer.result.rc {
         0 | 4 => Ok(!answer.entries.is_empty()),
-        _ => Err(End::Again(format!("{}: {}", link.place, refusal(&answer.result)))),
+        _ => Err(End::refused(link, &answer.result)),
     }
 }
 

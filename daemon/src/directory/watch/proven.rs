@@ -108,7 +108,7 @@ async fn asked(prepared: &Prepared, link: &Link, learnt: &Learnt, way: Way) -> R
         Way::Dirsync => dirsync::Dirsync.begin(&session, link, None).await.map_err(words)?,
         _ => poll::Poll::default().begin(&session, link, None).await.map_err(words)?,
     };
-    let mut pages = Pages::new(format!("(&(objectClass=*){})", prepared.settings.provisional));
+    let mut pages = Pages::new(session.dialect.people(&prepared.settings.provisional));
     while pages.next(&session, link).await.map_err(words)?.is_some() {}
     Ok(())
 }

@@ -72,10 +72,7 @@ pub(super) async fn session(
 ) -> End {
     let (link, credits) = match Link::establish_relayed(prepared, server).await {
         Ok(made) => made,
-        Err(fault) => {
-            let uri = prepared.settings.uris.get(server).map(String::as_str).unwrap_or_default();
-            return End::Again(format!("{uri}: {}", fault.words()));
-        }
+        Err(fault) => return End::unreached(prepared, server, &fault),
     };
     let cookie = place.cookie.clone().filter(|cookie| leads(cookie, dialect));
     let resumed = cookie.is_some();
