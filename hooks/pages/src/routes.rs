@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use crate::fields;
 use crate::house::House;
 use crate::refusals;
 use crate::show;
@@ -70,7 +71,7 @@ pub fn router(house: Arc<House>) -> Router {
         "" => steps,
         base => Router::new().nest(base, steps).fallback(nowhere),
     };
-    paths.layer(from_fn_with_state(house.clone(), around)).with_state(house)
+    paths.layer(from_fn(fields::taken)).layer(from_fn_with_state(house.clone(), around)).with_state(house)
 }
 
 async fn asset(State(house): State<Arc<House>>, visit: Visit, Path(name): Path<String>) -> Response {
