@@ -87,7 +87,7 @@ fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
                 State::Working => PartState::Working,
                 State::Degraded => PartState::Degraded,
                 State::Down => PartState::Down,
-                State::Idle => PartState::Idle,
+                State::Idle | State::Beginning => PartState::Idle,
             },
             since: civil(&settings, part.since),
             detail: part.detail,

@@ -18,6 +18,8 @@ pub enum State {
     Down,
     /// Not used yet.
     Idle,
+    /// On its way: what it is needed for waits for it.
+    Beginning,
 }
 
 /// One part, how it is, and since when.
@@ -47,7 +49,7 @@ impl Board {
             return;
         }
         match state {
-            State::Working | State::Idle => tracing::info!(part = name, "{detail}"),
+            State::Working | State::Idle | State::Beginning => tracing::info!(part = name, "{detail}"),
             State::Degraded | State::Down => tracing::warn!(part = name, "{detail}"),
         }
         let since =
@@ -75,12 +77,12 @@ impl Board {
     /// One line for `systemctl status`.
     pub fn summary(&self) -> String {
         let parts = self.parts();
-        let bad: Vec<String> = parts
+        let said: Vec<String> = parts
             .iter()
-            .filter(|(_, part)| matches!(part.state, State::Degraded | State::Down))
+            .filter(|(_, part)| matches!(part.state, State::Degraded | State::Down | State::Beginning))
             .map(|(name, part)| format!("{name}: {}", part.detail))
             .collect();
-        if bad.is_empty() { "everything works".to_owned() } else { bad.join("; ") }
+        if said.is_empty() { "everything works".to_owned() } else { said.join("; ") }
     }
 
     /// Waits for the next change.

@@ -171,7 +171,7 @@ async fn start(sources: Sources, settings: Settings) -> Result<Parts, (u8, Strin
     let directory = Directory::connect(prepared, outside());
     let engine = Arc::new(Engine::new(store, settings.clone(), directory));
     let board = Arc::new(Board::default());
-    board.set("watch", State::Idle, "connecting");
+    board.set("watch", State::Beginning, "reading the directory");
     board.set("mail", State::Idle, "nothing was sent yet");
     let gate = Arc::new(Gate {
         engine: engine.clone(),

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -94,7 +94,13 @@ impl Dovecot {
         let read = |(number, path): (u64, &PathBuf)| -> Result<Message> {
             let raw =
                 String::from_utf8_lossy(&std::fs::read(path)?).replace("\r\n", "\n").replace('\n', "\r\n");
-            Ok(Message { number, from: String::new(), to: vec![login.to_owned()], raw: raw.into_bytes() })
+            Ok(Message {
+                number,
+                from: String::new(),
+                to: vec![login.to_owned()],
+                raw: raw.into_bytes(),
+                come: Instant::now(),
+            })
         };
         (1..).zip(&paths).map(read).collect()
     }

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use std::fmt::Write;
+use std::time::Instant;
 
 /// One mail, as one SMTP transaction brought it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Message {
     pub to: Vec<String>,
     /// As it came, without dot-stuffing, lines ended by CRLF.
     pub raw: Vec<u8>,
+    /// When it had come.
+    pub come: Instant,
 }
 
 impl Message {
@@ -225,7 +228,13 @@ mod tests {
     use super::*;
 
     fn message(raw: &str) -> Message {
-        Message { number: 1, from: String::new(), to: vec![], raw: raw.replace('\n', "\r\n").into_bytes() }
+        Message {
+            number: 1,
+            from: String::new(),
+            to: vec![],
+            raw: raw.replace('\n', "\r\n").into_bytes(),
+            come: Instant::now(),
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -166,7 +166,7 @@ impl Inbox {
         let address = address.to_lowercase();
         let mut state = lock(&self.shared.state);
         let woken = Arc::clone(state.waiting.entry(address.clone()).or_default());
-        let end = std::time::Instant::now() + limit;
+        let end = Instant::now() + limit;
         let mut seen = 0;
         loop {
             let come = state.by_address.get(&address).map(Vec::as_slice).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Inbox {
                 return Ok(Arc::clone(found));
             }
             seen = come.len();
-            let left = end.saturating_duration_since(std::time::Instant::now());
+            let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 bail!("no such mail to {address} within {limit:?}; {seen} of others came to it");
             }
@@ -239,7 +239,8 @@ impl Shared {
     fn take(&self, from: &str, to: &[String], raw: Vec<u8>) -> Result<()> {
         let mut state = lock(&self.state);
         let number = state.taken + 1;
-        let message = Arc::new(Message { number, from: from.to_owned(), to: to.to_vec(), raw });
+        let message =
+            Arc::new(Message { number, from: from.to_owned(), to: to.to_vec(), raw, come: Instant::now() });
         if let Some(folder) = &self.folder {
             keep(folder, &message)?;
         }

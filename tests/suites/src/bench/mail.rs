@@ -163,7 +163,7 @@ pub fn watched(scene: &mut Scene, each: u64) -> Result<Drained> {
 }
 
 /// What has come, as it could be sent again.
-fn messages(inbox: &Inbox) -> Result<Vec<Composed>> {
+pub fn messages(inbox: &Inbox) -> Result<Vec<Composed>> {
     let template = template()?;
     let again = |message: &Arc<parvis_stand::Message>| -> Result<Composed> {
         let to = message.to.first().context("a mail to nobody")?;

@@ -99,16 +99,16 @@ pub fn number(value: f64) -> String {
 
 /// The middle value; of an even number, the mean of the two in the middle.
 pub fn median(values: &[f64]) -> f64 {
-    at(values, 0.5)
+    percentile(values, 0.5)
 }
 
 /// A quarter of the values is below the first, a quarter above the second.
 pub fn quartiles(values: &[f64]) -> (f64, f64) {
-    (at(values, 0.25), at(values, 0.75))
+    (percentile(values, 0.25), percentile(values, 0.75))
 }
 
 /// The value below which that share of the values lies, between two neighbours in proportion.
-fn at(values: &[f64], share: f64) -> f64 {
+pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = share * (sorted.len().saturating_sub(1)) as f64;

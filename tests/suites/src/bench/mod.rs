@@ -7,6 +7,7 @@ mod check;
 mod driver;
 mod enrolments;
 mod idle;
+mod invitation;
 mod lemonldap;
 mod mail;
 mod many;
@@ -28,7 +29,7 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, lemonldap, mail, page, refresh, start; all of them without one
+  NAME     check, enrolments, idle, invitation, lemonldap, mail, page, refresh, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -60,6 +61,7 @@ const ALL: &[(&str, Bench)] = &[
     ("check", check::run),
     ("enrolments", enrolments::run),
     ("idle", idle::run),
+    ("invitation", invitation::run),
     ("lemonldap", lemonldap::run),
     ("mail", mail::run),
     ("page", page::run),

@@ -68,7 +68,15 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
         memory.push(resident(&scene.daemon)?);
         let records = match &records {
             Some(records) => records,
-            None => records.insert(Records::of(&scene, length)?),
+            None => {
+                let read = Records::of(&scene, length)?;
+                ensure!(
+                    read.people() == provisional,
+                    "{} people were taken in, not {provisional}",
+                    read.people()
+                );
+                records.insert(read)
+            }
         };
         let bare = (searched(&scene, home.path())?, records.written(home.path())?);
         ratios.push(took / (bare.0 + bare.1));
@@ -179,6 +187,11 @@ impl Records {
             }
         }
         Ok(records)
+    }
+
+    /// How many people there are.
+    fn people(&self) -> usize {
+        self.values.iter().filter(|(key, _)| key.first() == Some(&b'p')).count()
     }
 
     /// Seconds to write them all into a new store, in large commits.

@@ -149,6 +149,13 @@ impl Ground {
         self.server.admin().rename(dn, &format!("{name}={login}"), None).unwrap();
         format!("{name}={login},{rest}")
     }
+
+    /// Puts an entry under another one; its new DN.
+    pub fn move_under(&self, dn: &str, parent: &str) -> String {
+        let head = dn.split_once(',').unwrap().0;
+        self.server.admin().rename(dn, head, Some(parent)).unwrap();
+        format!("{head},{parent}")
+    }
 }
 
 /// A file of `conf/directory`, as far as is needed here.
