@@ -73,6 +73,32 @@ impl Drop for Weight {
     }
 }
 
+/// Commits that are carried out together.
+struct Group {
+    commits: Vec<Waiting>,
+    writes: usize,
+    weight: usize,
+}
+
+impl Group {
+    fn of(first: Waiting) -> Self {
+        let mut group = Self { commits: Vec::new(), writes: 0, weight: 0 };
+        group.add(first);
+        group
+    }
+
+    fn add(&mut self, next: Waiting) {
+        self.weight += next.commit.weight();
+        self.writes += next.commit.writes.len();
+        self.commits.push(next);
+    }
+
+    /// Whether it takes no further commit.
+    fn full(&self) -> bool {
+        self.commits.len() >= GROUP || self.writes >= GROUP_WRITES || self.weight >= GROUP_BYTES
+    }
+}
+
 /// The committer's own side of a store.
 pub(super) struct Committer<P: Place> {
     place: P,
@@ -107,12 +133,15 @@ impl<P: Place> Committer<P> {
             let wait = if full { RETRY } else { FOREVER };
             match self.jobs.recv_timeout(wait) {
                 Ok(Job::Commit(first)) => {
-                    if self.crowd >= CROWD {
+                    let mut group = Group::of(first);
+                    let mut close = self.gather(&mut group);
+                    // Nobody else has room in a full one.
+                    if self.crowd >= CROWD && close.is_none() && !group.full() {
                         std::thread::sleep(CROWD_WAIT);
+                        close = self.gather(&mut group);
                     }
-                    let (group, close) = self.gather(first);
-                    self.crowd = group.len();
-                    self.serve(group);
+                    self.crowd = group.commits.len();
+                    self.serve(group.commits);
                     self.tidy();
                     if let Some(reply) = close {
                         return self.end(&reply);
@@ -132,21 +161,15 @@ impl<P: Place> Committer<P> {
     }
 
     /// Takes along what waits already.
-    fn gather(&self, first: Waiting) -> (Vec<Waiting>, Option<SyncSender<Result<(), StoreError>>>) {
-        let (mut weight, mut writes) = (first.commit.weight(), first.commit.writes.len());
-        let mut group = vec![first];
-        while group.len() < GROUP && writes < GROUP_WRITES && weight < GROUP_BYTES {
+    fn gather(&self, group: &mut Group) -> Option<SyncSender<Result<(), StoreError>>> {
+        while !group.full() {
             match self.jobs.try_recv() {
-                Ok(Job::Commit(next)) => {
-                    weight += next.commit.weight();
-                    writes += next.commit.writes.len();
-                    group.push(next);
-                }
-                Ok(Job::Close(reply)) => return (group, Some(reply)),
+                Ok(Job::Commit(next)) => group.add(next),
+                Ok(Job::Close(reply)) => return Some(reply),
                 Err(_) => break,
             }
         }
-        (group, None)
+        None
     }
 
     /// Carries a group out, in one batch or (when it replaces much) in a few, and answers all of it.
