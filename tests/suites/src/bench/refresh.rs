@@ -3,7 +3,7 @@
 //!
 //! Nothing but the store starts anew: the directory is one for all pairs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ use super::start::ctl;
 const MOST: f64 = 1.3;
 /// Megabytes.
 const MOST_MEMORY: f64 = 150.0;
+/// Of what is resident, where ten times as many have arrived already.
+const MOST_GROWTH: f64 = 1.05;
 /// The whole of a refresh, however long the machine takes.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Values that the bare store is given in one commit: as many as are flushed at once at most, so that a power cut in the
@@ -38,39 +40,20 @@ const TOGETHER: usize = 128;
 pub fn run(length: Length) -> Result<Vec<Line>> {
     let provisional = length.of(200, 10_000, 100_000);
     let active = length.of(500, 90_000, 900_000);
-    let pairs = length.of(1, 10, 10);
+    let (pairs, times) = (length.of(1, 10, 10), length.of(1, 3, 3));
     let home = Layout::new()?;
-    let store = home.state().join("store");
-    let people = newcomers(provisional);
-    let base = options(length, people);
-    let mut scene = Scene::start(SceneOptions {
-        store: Some(store.clone()),
-        slapd: SlapdOptions {
-            more: others(active),
-            durable: false,
-            accesslog: false,
-            memberof: false,
-            unique: false,
-            ..base.slapd
-        },
-        config: "[log]\nfilter = \"warn\"\n".to_owned(),
-        ..base
-    })?;
-    refreshed(&scene)?;
+    // What is resident must not depend on the others: a tenth of them first.
+    let alone = Subject::new(length, &home, provisional, active / 10)?.times(times)?;
+    let mut subject = Subject::new(length, &home, provisional, active)?;
     let mut records = None;
     let (mut ratios, mut ours, mut search, mut write, mut memory) = (vec![], vec![], vec![], vec![], vec![]);
     for _ in 0..pairs {
-        scene.daemon.terminate()?;
-        std::fs::remove_dir_all(&store)?;
-        let begun = Instant::now();
-        scene.daemon.restart()?;
-        refreshed(&scene)?;
-        let took = begun.elapsed().as_secs_f64();
-        memory.push(resident(&scene.daemon)?);
+        let (took, resident) = subject.anew()?;
+        memory.push(resident);
         let records = match &records {
             Some(records) => records,
             None => {
-                let read = Records::of(&scene, length)?;
+                let read = Records::of(&subject.scene, length)?;
                 ensure!(
                     read.people() == provisional,
                     "{} people were taken in, not {provisional}",
@@ -79,7 +62,7 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
                 records.insert(read)
             }
         };
-        let bare = (searched(&scene, home.path())?, records.written(home.path())?);
+        let bare = (searched(&subject.scene, home.path())?, records.written(home.path())?);
         ratios.push(took / (bare.0 + bare.1));
         ours.push(took);
         search.push(bare.0);
@@ -94,10 +77,58 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
         number(median(&write)),
         records.as_ref().map_or(0, |records| records.bodies.len()),
     );
+    let grown = memory.iter().map(|resident| resident / median(&alone)).collect();
+    let beside = format!("{} MB with {} others", number(median(&alone)), active / 10);
     Ok(vec![
         Line::new(&what, ratios, "times the search and the writes", Limit::Most(MOST)).noted(note),
-        Line::new("resident after it", memory, "MB", Limit::Most(MOST_MEMORY)),
+        Line::new("resident after it", memory, "MB", Limit::Most(MOST_MEMORY)).noted(beside),
+        Line::new("the same with ten times the others", grown, "times", Limit::Most(MOST_GROWTH)),
     ])
+}
+
+/// A directory, and a daemon whose store can be taken away.
+struct Subject {
+    scene: Scene,
+    store: PathBuf,
+}
+
+impl Subject {
+    fn new(length: Length, home: &Layout, provisional: usize, active: usize) -> Result<Self> {
+        let store = home.state().join("store");
+        let base = options(length, newcomers(provisional));
+        let slapd = SlapdOptions {
+            more: others(active),
+            durable: false,
+            accesslog: false,
+            memberof: false,
+            unique: false,
+            ..base.slapd
+        };
+        let config = "[log]\nfilter = \"warn\"\n".to_owned();
+        let scene = Scene::start(SceneOptions { store: Some(store.clone()), slapd, config, ..base })?;
+        let mut subject = Self { scene, store };
+        // Warms the directory up.
+        subject.anew()?;
+        Ok(subject)
+    }
+
+    /// From a start without a store until all was taken in: seconds, and megabytes that are resident then.
+    fn anew(&mut self) -> Result<(f64, f64)> {
+        self.scene.daemon.terminate()?;
+        std::fs::remove_dir_all(&self.store)?;
+        let begun = Instant::now();
+        self.scene.daemon.restart()?;
+        self.scene.daemon.wait_status("everything works", PATIENCE)?;
+        Ok((begun.elapsed().as_secs_f64(), resident(&self.scene.daemon)?))
+    }
+
+    /// So many times; what was resident.
+    fn times(mut self, times: usize) -> Result<Vec<f64>> {
+        let resident = (0..times).map(|_| Ok(self.anew()?.1)).collect();
+        self.scene.daemon.terminate()?;
+        std::fs::remove_dir_all(&self.store)?;
+        resident
+    }
 }
 
 /// People who have arrived already: in the way of every search, and nobody's business.
@@ -111,11 +142,6 @@ fn others(count: usize) -> String {
         ));
     }
     ldif
-}
-
-/// Until everything that the directory has was taken in.
-fn refreshed(scene: &Scene) -> Result<()> {
-    scene.daemon.wait_status("everything works", PATIENCE).map(drop)
 }
 
 /// Seconds for the same content synchronisation, to nowhere.

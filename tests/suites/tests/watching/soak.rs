@@ -26,7 +26,7 @@ const MOST: usize = 200;
 
 /// The whole of a story: its changes so far, and how long it has been told.
 fn over(changes: usize, begun: Instant) -> bool {
-    if full() { begun.elapsed() >= LONG && changes % HELD_EVERY == 0 } else { changes >= CHANGES }
+    if full() { begun.elapsed() >= LONG && changes.is_multiple_of(HELD_EVERY) } else { changes >= CHANGES }
 }
 
 fn full() -> bool {
