@@ -4,6 +4,7 @@
 //! that the sysadmin names for it: every other write that it sends is one that cannot succeed.
 
 mod capable;
+mod ds389;
 mod mailing;
 mod passwords;
 mod remedy;

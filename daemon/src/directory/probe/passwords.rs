@@ -52,7 +52,10 @@ impl Look<'_> {
     ) -> Result<(), Fault> {
         match self.dialect {
             Dialect::Openldap if learnt.capabilities.control(link::ASSERTION) => {}
-            Dialect::Ds389 => return self.managing(link).await,
+            Dialect::Ds389 => {
+                let nobodys = format!("parvis-{:016x}", random());
+                return self.above_the_policy(link, learnt, sample, &nobodys).await;
+            }
             Dialect::ActiveDirectory => return self.administrating(link, learnt).await,
             Dialect::Openldap | Dialect::Standard => return Ok(()),
         }
@@ -130,19 +133,6 @@ impl Look<'_> {
                 "add it, with a policy; what others write is judged by it too",
             );
             let add = self.remedies().policy();
-            self.add(add);
-        }
-        Ok(())
-    }
-
-    /// Directory Manager skips every rule; a password administrator the policy's.
-    async fn managing(&mut self, link: &Link) -> Result<(), Fault> {
-        let name = link.who_am_i(self.limit).await?;
-        if name.strip_prefix("dn:").is_some_and(|dn| facts::same_name(dn, "cn=Directory Manager")) {
-            let what = "the service is Directory Manager, for whom no password rule is applied".to_owned();
-            let action = "give the service an identity of its own";
-            self.fail(what, "an identity under the policy", action);
-            let add = self.remedies().instead_of_root().account();
             self.add(add);
         }
         Ok(())
@@ -275,10 +265,10 @@ impl Look<'_> {
     }
 }
 
-fn one(value: &str) -> HashSet<Vec<u8>> {
+pub(super) fn one(value: &str) -> HashSet<Vec<u8>> {
     HashSet::from([value.as_bytes().to_vec()])
 }
 
-fn replaced(name: &str, value: &str) -> Mod<Vec<u8>> {
+pub(super) fn replaced(name: &str, value: &str) -> Mod<Vec<u8>> {
     Mod::Replace(name.as_bytes().to_vec(), one(value))
 }

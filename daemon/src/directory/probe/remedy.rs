@@ -28,6 +28,7 @@ const SAMBA: &str = "the same for Samba";
 #[derive(Clone, Debug)]
 pub(super) struct Remedies {
     dialect: Dialect,
+    uri: String,
     service: String,
     base: String,
     suffix: String,
@@ -53,6 +54,7 @@ impl Remedies {
         };
         Remedies {
             dialect,
+            uri: prepared.settings.place(0).to_owned(),
             service,
             suffix,
             base,
@@ -302,6 +304,29 @@ impl Remedies {
         );
         let file = Addition { form: FILE, lines: "ppolicy_hash_cleartext\n".to_owned() };
         vec![self.config(&change), file]
+    }
+
+    /// 389 DS: how an administrator sees for whom no password rule counts.
+    pub(super) fn administrators(&self) -> Vec<Addition> {
+        let ask = format!("ldapsearch -LLL -x -W -D 'cn=Directory Manager' -H {}", self.uri);
+        let lines = format!(
+            "{ask} -b cn=config -s base passwordAdminDN\n\
+             {ask} -b '{}' '(&(objectClass=ldapsubentry)(passwordAdminDN=*))' passwordAdminDN\n",
+            self.suffix
+        );
+        let form = "commands that show who is a password administrator: accounts, and groups of them";
+        vec![Addition { form, lines }]
+    }
+
+    /// 389 DS: rules that judge a password.
+    pub(super) fn syntax(&self) -> Vec<Addition> {
+        let lines = "dsconf INSTANCE pwpolicy set --pwdchecksyntax on --pwdminlen 12\n";
+        let ldif = "dn: cn=config\nchangetype: modify\nreplace: passwordCheckSyntax\npasswordCheckSyntax: on\n-\n\
+                    replace: passwordMinLength\npasswordMinLength: 12\n";
+        vec![
+            Addition { form: DSCONF, lines: lines.to_owned() },
+            Addition { form: "the same as LDIF (as Directory Manager)", lines: ldif.to_owned() },
+        ]
     }
 
     /// An index for equality.

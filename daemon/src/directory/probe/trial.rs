@@ -25,6 +25,8 @@ impl Look<'_> {
             let values = HashSet::from([password.as_bytes().to_vec()]);
             vec![Mod::Replace(b"userPassword".to_vec(), values)]
         };
+        // First: what is taken here is replaced at once by what follows.
+        let skipped = self.skipped(link, entry).await?;
         let result = within(self.limit, ldap.modify(entry, set(&password))).await?;
         if result.rc != 0 {
             let what = format!("the password of {entry} cannot be set: {}", refusal(&result));
@@ -41,10 +43,10 @@ impl Look<'_> {
             5 => Some(false),
             _ => None,
         };
-        let skipped = self.skipped(link, entry).await?;
         self.tidied(link, entry, &new(), clear).await?;
         if skipped {
-            let action = "check that the policy applies to the entry, and that the service is neither root nor has `manage`: write is enough";
+            let action = "check that the policy applies to the entry, and that the service is neither root, nor a password \
+                          administrator, nor has `manage`: write is enough";
             self.fail(
                 format!("the server accepted a password of one letter on {entry}"),
                 "the password policy",

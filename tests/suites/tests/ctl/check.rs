@@ -6,8 +6,8 @@ use std::path::Path;
 
 use parvis_stand::daemon::code;
 use parvis_stand::scene::{Scene, SceneOptions};
-use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, SERVICE_PASSWORD, SlapdOptions};
-use parvis_stand::{Daemon, DaemonOptions, Layout};
+use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, SERVICE_DN, SERVICE_PASSWORD, SlapdOptions};
+use parvis_stand::{Daemon, DaemonOptions, DirectoryServer, Ds389, Ds389Options, Layout};
 use serde_json::Value;
 
 use crate::support::{SOON, Said, alone, ctl};
@@ -166,6 +166,44 @@ fn check_refuses_the_directorys_root() {
     scene.slapd.configure(&change).unwrap();
     let report = ctl(&scene.daemon, &["check", "--json"]).code(1).json();
     assert_eq!(finding(&report, "the service is the database's root")["level"], "failure");
+}
+
+#[test]
+fn check_refuses_a_password_administrator_of_389() {
+    let server = Ds389::start(&Ds389Options { more: probe_entry(), ..Ds389Options::default() }).unwrap();
+    let scene = Scene::new().unwrap();
+    let over = format!(
+        "[directory]\nuris = [{:?}]\nca-file = {:?}\nprobe-entry = \"{PROBE_DN}\"\n",
+        server.ldaps_url(),
+        server.ca_file()
+    );
+    std::fs::write(scene.daemon.layout().path().join("conf.d/60-389.toml"), over).unwrap();
+    let look = |args: &[&str]| {
+        let said = ctl(&scene.daemon, &[&["check", "--json"], args].concat());
+        no_secret(&said);
+        (said.json(), said.code)
+    };
+    let administrator = "the service, a password administrator";
+    let tried = "accepted a password of one letter";
+    let (ordinary, code) = look(&["--probe"]);
+    assert_eq!(
+        (finding(&ordinary, "the server is 389")["level"].as_str(), code),
+        (Some("ok"), 0),
+        "{ordinary:#}"
+    );
+    for words in ["judges the passwords that the service writes", "policy applies to what the service writes"]
+    {
+        assert_eq!(finding(&ordinary, words)["level"], "ok");
+    }
+    let change = format!(
+        "dn: cn=config\nchangetype: modify\nreplace: passwordAdminDN\npasswordAdminDN: {SERVICE_DN}\n"
+    );
+    server.admin().modify(&change).unwrap();
+    let (above, code) = look(&[]);
+    assert_eq!((finding(&above, administrator)["level"].as_str(), code), (Some("failure"), 1));
+    let (above, code) = look(&["--probe"]);
+    assert_eq!((finding(&above, tried)["level"].as_str(), code), (Some("failure"), 1));
+    assert!(!server.admin().bind_works(PROBE_DN, "a").unwrap(), "it is not left there");
 }
 
 #[test]
