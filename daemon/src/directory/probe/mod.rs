@@ -3,7 +3,9 @@
 //! `parvisctl check` and `parvisctl directory doctor` are its two callers. It changes nothing but the password of an entry
 //! that the sysadmin names for it: every other write that it sends is one that cannot succeed.
 
+mod active_directory;
 mod capable;
+mod descriptor;
 mod ds389;
 mod mailing;
 mod passwords;
@@ -23,6 +25,7 @@ use super::link::{Answer, Fault, Link, Query, search};
 use super::schema::Schema;
 use super::settings::{ALWAYS, Bind, PasswordWrite, Prepared};
 use super::{Dialect, Entry, ber};
+use active_directory::Account;
 use remedy::Remedies;
 
 pub use remedy::Addition;
@@ -92,8 +95,14 @@ pub async fn probe(
     random: &(dyn Fn() -> u64 + Send + Sync),
 ) -> Report {
     let limit = prepared.settings.timeouts.operation;
-    let mut look =
-        Look { prepared, dialect: Dialect::default(), findings: Vec::new(), limit, remedies: None };
+    let mut look = Look {
+        prepared,
+        dialect: Dialect::default(),
+        findings: Vec::new(),
+        limit,
+        remedies: None,
+        account: None,
+    };
     let mut chosen = None;
     for index in 0..prepared.servers.len() {
         let link = look.server(index).await;
@@ -145,6 +154,8 @@ struct Look<'a> {
     findings: Vec<Finding>,
     limit: Duration,
     remedies: Option<Remedies>,
+    /// Who the service is in Active Directory.
+    account: Option<Account>,
 }
 
 impl Look<'_> {
@@ -203,6 +214,11 @@ impl Look<'_> {
             );
             self.add(add);
             return Ok(());
+        }
+        if self.dialect == Dialect::ActiveDirectory {
+            let account = self.identified(link, &learnt, asked.writes).await?;
+            self.remedies = Some(self.remedies().of_account(&account));
+            self.account = Some(account);
         }
         self.base(link).await?;
         self.limits(link).await?;

@@ -2,24 +2,21 @@
 
 use std::collections::HashSet;
 
+use ldap3::Mod;
 use ldap3::controls::{Assertion, MakeCritical, RawControl};
-use ldap3::{Mod, Scope};
 
 use super::{Level, Look};
-use crate::directory::apply::POLICY_HINTS;
 use crate::directory::authenticate::policy;
-use crate::directory::ber::{self, PASSWORD_POLICY, PolicyError};
+use crate::directory::ber::{PASSWORD_POLICY, PolicyError};
 use crate::directory::facts::{self, Database, Learnt};
-use crate::directory::link::{self, Fault, Link, Query, bare_control, refusal, within};
-use crate::directory::settings::{Bind, PasswordWrite};
+use crate::directory::link::{self, Fault, Link, bare_control, refusal, within};
+use crate::directory::settings::PasswordWrite;
 use crate::directory::{Dialect, Entry};
 
 /// No entry is without a class.
 const NEVER: &str = "(!(objectClass=*))";
 /// draft-zeilenga-ldap-relax-03: for whoever may manage what others may only write.
 const RELAX: &str = "1.3.6.1.4.1.4203.666.5.12";
-/// What the groups of a domain's administrators end with, and the server's own group of them (MS-DTYP, section 2.4.2.4).
-const ADMINISTRATORS: [u32; 3] = [512, 519, 544];
 
 impl Look<'_> {
     /// Is the service the one for whom no rule counts?
@@ -56,7 +53,10 @@ impl Look<'_> {
                 let nobodys = format!("parvis-{:016x}", random());
                 return self.above_the_policy(link, learnt, sample, &nobodys).await;
             }
-            Dialect::ActiveDirectory => return self.administrating(link, learnt).await,
+            Dialect::ActiveDirectory => {
+                self.administrating(learnt);
+                return Ok(());
+            }
             Dialect::Openldap | Dialect::Standard => return Ok(()),
         }
         let mut ldap = link.ldap();
@@ -136,50 +136,6 @@ impl Look<'_> {
             self.add(add);
         }
         Ok(())
-    }
-
-    /// An administrator's new password is judged by no history but where the server takes hints.
-    async fn administrating(&mut self, link: &Link, learnt: &Learnt) -> Result<(), Fault> {
-        if POLICY_HINTS.into_iter().any(|number| learnt.capabilities.control(number)) {
-            self.ok("the server takes policy hints: a new password is held against the history".to_owned());
-        } else {
-            let what =
-                "the server takes no policy hints: a new password is not held against the history".to_owned();
-            self.warn(what, "LDAP_SERVER_POLICY_HINTS_OID", "nothing can be done on this version");
-        }
-        let Bind::Simple { dn, .. } = &self.prepared.settings.bind else { return Ok(()) };
-        let Some(dn) = self.account_of(link, learnt, dn).await? else { return Ok(()) };
-        let attributes = ["tokenGroups".to_owned()].into();
-        let query = Query { base: &dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
-        let answer = link::search(link.ldap(), &query, self.limit).await?;
-        let read = answer.entries.first().and_then(ber::attributes);
-        let groups = read.and_then(|(_, mut read)| read.remove("tokengroups")).unwrap_or_default();
-        let last = |sid: &Vec<u8>| sid.last_chunk::<4>().map(|part| u32::from_le_bytes(*part));
-        if groups.iter().filter_map(last).any(|last| ADMINISTRATORS.contains(&last)) {
-            let what = "the service is an administrator of the domain".to_owned();
-            let action = "give it an account of its own with the rights below, no more";
-            self.fail(what, "an account under the policy", action);
-            let add = self.remedies().account();
-            self.add(add);
-        }
-        Ok(())
-    }
-
-    /// Active Directory takes a login for a name: whose entry is it?
-    async fn account_of(&self, link: &Link, learnt: &Learnt, name: &str) -> Result<Option<String>, Fault> {
-        if name.contains('=') {
-            return Ok(Some(name.to_owned()));
-        }
-        let base =
-            learnt.capabilities.contexts.iter().find(|context| context.to_lowercase().starts_with("dc="));
-        let Some(base) = base else { return Ok(None) };
-        let short = name.split('@').next().and_then(|name| name.rsplit('\\').next()).unwrap_or_default();
-        let [whole, short] = [name, short].map(|text| ldap3::ldap_escape(text).into_owned());
-        let filter = format!("(|(userPrincipalName={whole})(sAMAccountName={short}))");
-        let attributes = ["1.1".to_owned()].into();
-        let query = Query { base, scope: Scope::Subtree, filter: &filter, attributes, limit: 1 };
-        let answer = link::search(link.ldap(), &query, self.limit).await?;
-        Ok(answer.entries.first().and_then(ber::attributes).map(|(dn, _)| dn))
     }
 
     /// What is asked for at each step must be found by an index.

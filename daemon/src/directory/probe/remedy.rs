@@ -2,8 +2,12 @@
 //!
 //! It knows what each product calls things; whether something is missing, the looks know.
 
+mod active_directory;
+
+use active_directory::shell;
 use serde::Serialize;
 
+use super::active_directory::Account;
 use crate::directory::Dialect;
 use crate::directory::facts::{Database, Learnt};
 use crate::directory::settings::{Bind, Prepared, Way};
@@ -21,8 +25,6 @@ const CONFIG: &str = "LDIF for cn=config (ldapmodify -Y EXTERNAL -H ldapi:///)";
 const FILE: &str = "the same in slapd.conf, in the section of the database";
 const DATA: &str = "LDIF for the directory itself (ldapmodify, as its administrator)";
 const DSCONF: &str = "commands for 389 Directory Server; INSTANCE is the server's name (dsctl -l)";
-const POWERSHELL: &str = "commands for Active Directory, as a domain administrator";
-const SAMBA: &str = "the same for Samba";
 
 /// The names that the lines need.
 #[derive(Clone, Debug)]
@@ -41,6 +43,7 @@ pub(super) struct Remedies {
     reads: Vec<String>,
     syncprov_loaded: bool,
     ppolicy_loaded: bool,
+    account: Account,
 }
 
 impl Remedies {
@@ -66,6 +69,7 @@ impl Remedies {
             reads: prepared.attributes.to_vec(),
             syncprov_loaded: false,
             ppolicy_loaded: false,
+            account: Account::default(),
         }
     }
 
@@ -107,7 +111,14 @@ impl Remedies {
     /// Another identity than one for which the server's rules do not count.
     pub(super) fn instead_of_root(mut self) -> Remedies {
         self.service = format!("cn=parvis,{}", self.suffix);
+        (self.account.name, self.account.sid) = (None, None);
         self
+    }
+
+    /// The first part of the service's name.
+    fn login(&self) -> String {
+        let first = self.service.split(',').next().and_then(|rdn| rdn.split_once('='));
+        first.map_or("parvis", |(_, name)| name).to_owned()
     }
 
     /// A comment where a name in the lines is a guess.
@@ -164,23 +175,6 @@ impl Remedies {
              aci: (targetattr = \"{writes}\")(version 3.0; acl \"Parvis writes people\"; allow (write) {who};)\n"
         );
         vec![Addition { form: DATA, lines }]
-    }
-
-    fn active_directory_access(&self) -> Vec<Addition> {
-        let (base, service) = (&self.base, &self.service);
-        let mut lines = format!(
-            "$parvis = 'DOMAIN\\parvis'   # the account {service}\n\
-             dsacls '{base}' /I:S /G \"$($parvis):CA;Reset Password;user\"\n"
-        );
-        for name in &self.writes {
-            lines.push_str(&format!("dsacls '{base}' /I:S /G \"$($parvis):RPWP;{name};user\"\n"));
-        }
-        let samba = format!(
-            "# SID: samba-tool user show parvis --attributes=objectSid; the right is Reset Password\n\
-             samba-tool dsacl set --objectdn='{base}' --sddl='(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529;bf967aba-0de6-11d0-a285-00aa003049e2;SID)'\n\
-             samba-tool dsacl set --objectdn='{base}' --sddl='(OA;CIIO;RPWP;;bf967aba-0de6-11d0-a285-00aa003049e2;SID)'\n"
-        );
-        vec![Addition { form: POWERSHELL, lines }, Addition { form: SAMBA, lines: samba }]
     }
 
     /// No limit on what the service reads.
@@ -241,15 +235,7 @@ impl Remedies {
                     },
                 ]
             }
-            (Dialect::ActiveDirectory, Way::Dirsync) => {
-                let suffix = &self.suffix;
-                let lines =
-                    format!("dsacls '{suffix}' /G 'DOMAIN\\parvis:CA;Replicating Directory Changes'\n");
-                let samba = format!(
-                    "samba-tool dsacl set --objectdn='{suffix}' --sddl='(OA;;CR;1131f6aa-9c07-11d1-f79f-00c04fc2dcd2;;SID)'\n"
-                );
-                vec![Addition { form: POWERSHELL, lines }, Addition { form: SAMBA, lines: samba }]
-            }
+            (Dialect::ActiveDirectory, Way::Dirsync) => self.dirsync(),
             _ => Vec::new(),
         }
     }
@@ -308,11 +294,11 @@ impl Remedies {
 
     /// 389 DS: how an administrator sees for whom no password rule counts.
     pub(super) fn administrators(&self) -> Vec<Addition> {
-        let ask = format!("ldapsearch -LLL -x -W -D 'cn=Directory Manager' -H {}", self.uri);
+        let ask = format!("ldapsearch -LLL -x -W -D 'cn=Directory Manager' -H {}", shell(&self.uri));
         let lines = format!(
             "{ask} -b cn=config -s base passwordAdminDN\n\
-             {ask} -b '{}' '(&(objectClass=ldapsubentry)(passwordAdminDN=*))' passwordAdminDN\n",
-            self.suffix
+             {ask} -b {} '(&(objectClass=ldapsubentry)(passwordAdminDN=*))' passwordAdminDN\n",
+            shell(&self.suffix)
         );
         let form = "commands that show who is a password administrator: accounts, and groups of them";
         vec![Addition { form, lines }]
@@ -340,23 +326,11 @@ impl Remedies {
 
     /// An account of Parvis's own, and its rights.
     pub(super) fn account(&self) -> Vec<Addition> {
-        let service = &self.service;
-        let name =
-            service.split(',').next().and_then(|rdn| rdn.split_once('=')).map_or("parvis", |(_, name)| name);
-        let class = match self.dialect {
-            Dialect::ActiveDirectory => {
-                let lines = format!(
-                    "New-ADUser -Name {name} -Path '{}' -Enabled $true -AccountPassword (Read-Host -AsSecureString)\n",
-                    self.base
-                );
-                let samba = format!("samba-tool user create {name}\n");
-                let mut whole =
-                    vec![Addition { form: POWERSHELL, lines }, Addition { form: SAMBA, lines: samba }];
-                whole.extend(self.access());
-                return whole;
-            }
-            _ => "objectClass: organizationalRole\nobjectClass: simpleSecurityObject\n",
-        };
+        if self.dialect == Dialect::ActiveDirectory {
+            return self.active_directory_account();
+        }
+        let (service, name) = (&self.service, self.login());
+        let class = "objectClass: organizationalRole\nobjectClass: simpleSecurityObject\n";
         let data = format!(
             "# the password: slappasswd, or ldappasswd afterwards\n\
              dn: {service}\nchangetype: add\n{class}cn: {name}\nuserPassword: {{SSHA}}...\n"

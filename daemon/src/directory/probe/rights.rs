@@ -169,29 +169,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// What Active Directory says of ourselves (MS-ADTS, section 3.1.1.4.5.22).
-    async fn allowed_attributes(
-        &mut self,
-        link: &Link,
-        sample: &Entry,
-        wanted: &[String],
-    ) -> Result<(), Fault> {
-        const SAID: &str = "allowedAttributesEffective";
-        let attributes: Arc<[String]> = [SAID.to_owned()].into();
-        let query =
-            Query { base: &sample.dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
-        let answer = link::search(link.ldap(), &query, self.limit).await?;
-        let read = answer.entries.first().and_then(ber::attributes);
-        let said = read.and_then(|(_, mut read)| read.remove(&SAID.to_lowercase())).unwrap_or_default();
-        let given = |name: &String| said.iter().any(|one| one.eq_ignore_ascii_case(name.as_bytes()));
-        let denied: Vec<String> = wanted.iter().filter(|name| !given(name)).cloned().collect();
-        self.writable(&denied, wanted.len());
-        let what = "whether the service may reset a password is not told by this server".to_owned();
-        self.warn(what, "the right Reset Password", "activate a test account");
-        Ok(())
-    }
-
-    fn writable(&mut self, denied: &[String], all: usize) {
+    pub(super) fn writable(&mut self, denied: &[String], all: usize) {
         if denied.is_empty() {
             self.ok(format!("the service may write all that activation writes: {all} attributes"));
             return;

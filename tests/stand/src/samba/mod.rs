@@ -7,6 +7,7 @@ mod recipe;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr as Name, UnixListener};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::ldap::{Client, answers};
 use crate::place::Place;
 use crate::run::{self, Running, program};
 
-pub use recipe::{BASE, DOMAIN, SERVICE, SERVICE_DN, SUFFIX, WRITABLE};
+pub use recipe::{BASE, DOMAIN, SERVICE, SERVICE_DN, SUFFIX, WRITABLE, unicode};
 
 /// The domain's administrator. For the stand only.
 pub const ADMIN: &str = "administrator@ad.univ.example";
@@ -84,6 +85,29 @@ impl SambaAd {
     /// The loopback address on which it listens, on AD's own ports.
     pub fn ip(&self) -> Ipv4Addr {
         self.address.ip
+    }
+
+    /// An ordinary account beside the service's own, with the same password and no right of its own. Its DN.
+    pub fn add_account(&self, login: &str) -> Result<String> {
+        let (dn, entry) = recipe::account(login);
+        self.admin.add(&entry)?;
+        Ok(dn)
+    }
+
+    /// Lines for a shell, as an administrator runs them on this domain controller: its `samba-tool` is this server's.
+    pub fn shell(&self, lines: &str) -> Result<String> {
+        let (bin, tool) = (self.place.join("bin"), program("samba-tool")?);
+        std::fs::create_dir_all(&bin)?;
+        let (wrapper, conf) = (bin.join("samba-tool"), self.place.join("smb.conf"));
+        let script = format!("#!/bin/sh\nexec '{}' \"$@\" -s '{}'\n", tool.display(), conf.display());
+        std::fs::write(&wrapper, script)?;
+        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755))?;
+        let first = format!("PATH='{}':$PATH\nset -e\n{lines}", bin.display());
+        let out = run::output(&program("sh")?, &["-c", &first], b"")?;
+        if !out.status.success() {
+            bail!("{lines:?} failed ({}): {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
     fn group(&self) -> Result<&Group> {

@@ -182,17 +182,23 @@ fn tree() -> String {
     for branch in ["people", "services"] {
         ldif.push_str(&format!("dn: OU={branch},{SUFFIX}\nobjectClass: organizationalUnit\n\n"));
     }
-    // An ordinary account whose password does not expire.
-    ldif.push_str(&format!(
-        "dn: {SERVICE_DN}\nobjectClass: user\nsAMAccountName: parvis\nuserPrincipalName: {SERVICE}\n\
-         userAccountControl: 66048\nunicodePwd:: {}\n\n",
-        unicode(SERVICE_PASSWORD)
-    ));
+    ldif.push_str(&account("parvis").1);
     ldif
 }
 
+/// An ordinary account whose password does not expire: where it is, and its entry.
+pub(super) fn account(login: &str) -> (String, String) {
+    let dn = format!("CN={login},OU=services,{SUFFIX}");
+    let entry = format!(
+        "dn: {dn}\nobjectClass: user\nsAMAccountName: {login}\nuserPrincipalName: {login}@{DOMAIN}\n\
+         userAccountControl: 66048\nunicodePwd:: {}\n\n",
+        unicode(SERVICE_PASSWORD)
+    );
+    (dn, entry)
+}
+
 /// A password as AD takes it: in quotes, UTF-16, little end first; here in base64, for LDIF.
-pub(super) fn unicode(password: &str) -> String {
+pub fn unicode(password: &str) -> String {
     let quoted = format!("\"{password}\"");
     STANDARD.encode(quoted.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>())
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod facts;
