@@ -22,7 +22,8 @@ impl Look<'_> {
                 }
                 Err(why) if stated.is_none() && way != Way::Poll => {
                     let what = format!("the directory cannot be followed {}: {why}", way.words());
-                    self.warn(what, "the best way that the server lists", "the next way is tried");
+                    let action = "add it to the server, by the lines below; until then the next way is used";
+                    self.warn(what, needed(self.dialect, way), action);
                     let add = self.remedies().watch(way);
                     self.add(add);
                     barred.push(way);
@@ -54,12 +55,20 @@ impl Look<'_> {
             return;
         }
         let what = format!("the directory is not offered to be followed {}", best.words());
-        self.warn(
-            what,
-            "changes told at once, deletions too",
-            "add it to the server; until then it is asked at intervals",
-        );
+        let action = "add it to the server, by the lines below: changes and deletions are then told at once; until then \
+                      it is asked less well, and what was deleted is found by comparing";
+        self.warn(what, needed(self.dialect, best), action);
         let add = self.remedies().watch(best);
         self.add(add);
+    }
+}
+
+/// What a server needs for a way to work.
+fn needed(dialect: Dialect, way: Way) -> &'static str {
+    match (dialect, way) {
+        (Dialect::Openldap, Way::Sync) => "the overlay syncprov on the database that holds the people",
+        (Dialect::Ds389, Way::Sync) => "the plugins Retro Changelog and Content Synchronization",
+        (Dialect::ActiveDirectory, Way::Dirsync) => "the right Replicating Directory Changes on the domain",
+        _ => "the best way that the server lists",
     }
 }

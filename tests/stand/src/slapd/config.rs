@@ -46,10 +46,9 @@ fn global(options: &SlapdOptions, dir: &Path) -> String {
         "include {dir}/stand.schema\npidfile {dir}/slapd.pid\nargsfile {dir}/slapd.args\n"
     ));
     conf.push_str(&options.schema);
-    conf.push_str(
-        "modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload back_monitor\nmoduleload syncprov\n",
-    );
+    conf.push_str("modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload back_monitor\n");
     let wanted = [
+        ("syncprov", options.syncprov),
         ("accesslog", options.accesslog),
         ("ppolicy", options.ppolicy),
         ("memberof", options.memberof),
@@ -111,8 +110,10 @@ fn people_database(options: &SlapdOptions, dir: &Path) -> String {
             conf.push_str("ppolicy_hash_cleartext\n");
         }
     }
-    conf.push_str("overlay syncprov\nsyncprov-checkpoint 1000 5\n");
-    conf.push_str(&format!("syncprov-sessionlog {}\n", options.session_log));
+    if options.syncprov {
+        conf.push_str("overlay syncprov\nsyncprov-checkpoint 1000 5\n");
+        conf.push_str(&format!("syncprov-sessionlog {}\n", options.session_log));
+    }
     if options.accesslog {
         conf.push_str("overlay accesslog\nlogdb cn=accesslog\nlogops writes\nlogsuccess TRUE\n");
     }

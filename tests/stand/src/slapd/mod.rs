@@ -61,6 +61,8 @@ pub struct SlapdOptions {
     pub ppolicy: bool,
     /// slapd hashes a clear `userPassword` that a modify brings (`ppolicy_hash_cleartext`).
     pub hash_cleartext: bool,
+    /// The overlay that lets changes be followed (RFC 4533); without it, its module is not loaded either.
+    pub syncprov: bool,
     /// Every write is recorded in `cn=accesslog`.
     pub accesslog: bool,
     /// `memberOf` is kept up to date.
@@ -93,6 +95,7 @@ impl Default for SlapdOptions {
             durable: false,
             ppolicy: true,
             hash_cleartext: true,
+            syncprov: true,
             accesslog: false,
             memberof: false,
             unique: false,

@@ -210,12 +210,38 @@ fn what_works_less_well_is_a_warning_and_the_printed_lines_mend_it() {
         "not indexed: entryUUID, entryCSN, supannressourceetat",
     ] {
         assert_eq!(finding(&report, words)["level"], "warning");
+        assert!(
+            !words.contains("followed")
+                || finding(&report, words)["expected"].as_str().unwrap().contains("syncprov")
+        );
         visit.heal(&report, words);
     }
     let healed = visit.look();
     assert_eq!(level(&healed, "warning"), Vec::<String>::new(), "{healed:#}");
     assert_eq!(finding(&healed, "by content synchronisation: it was asked so")["level"], "ok");
     assert_eq!(finding(&healed, "activation is one Modify")["level"], "ok");
+}
+
+#[test]
+fn without_syncprov_it_says_what_to_add_and_that_is_enough() {
+    let visit = Visit::to(SlapdOptions { syncprov: false, ..SlapdOptions::default() });
+    let text = visit.look_as(SERVICE_DN, SERVICE_PASSWORD, &[]).code(0).out;
+    for words in [
+        "warning  the directory is not offered to be followed by content synchronisation\n",
+        "expected: the overlay syncprov on the database that holds the people\n",
+        "to do: add it to the server, by the lines below",
+        "\nolcModuleLoad: syncprov\n",
+        &format!("\ndn: olcOverlay=syncprov,{DATABASE}\nchangetype: add\n"),
+        "\noverlay syncprov\n",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let report = visit.look();
+    assert_eq!(finding(&report, "by asking at intervals: it was asked so")["level"], "ok");
+    visit.heal(&report, "not offered to be followed by content synchronisation");
+    let healed = visit.look();
+    assert_eq!(level(&healed, "warning"), Vec::<String>::new(), "{healed:#}");
+    assert_eq!(finding(&healed, "by content synchronisation: it was asked so")["level"], "ok");
 }
 
 #[test]
