@@ -19,7 +19,7 @@ use super::ber::PASSWORD_POLICY;
 use super::facts::Learnt;
 use super::link::{self, Link, Query, bare_control, refusal, within};
 use super::plan::Plan;
-pub(super) use request::POLICY_HINTS;
+pub(super) use request::{POLICY_HINTS, written};
 use request::{controls, modifications, read_after};
 use verdict::{after, post_read, refused, unasked, unsettled};
 

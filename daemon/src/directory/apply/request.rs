@@ -35,10 +35,7 @@ pub(super) fn modifications(
 ) -> Vec<Mod<Vec<u8>>> {
     let set = |values: &[Vec<u8>]| values.iter().cloned().collect::<HashSet<_>>();
     let password = password.map(|password| {
-        let (name, value) = match learnt.dialect {
-            Dialect::ActiveDirectory => ("unicodePwd", quoted(password)),
-            _ => ("userPassword", password.expose_secret().as_bytes().to_vec()),
-        };
+        let (name, value) = written(learnt.dialect, password);
         Mod::Replace(name.as_bytes().to_vec(), HashSet::from([value]))
     });
     let changes = learnt.sent(plan).into_iter().map(|change| {
@@ -50,6 +47,14 @@ pub(super) fn modifications(
         }
     });
     password.into_iter().chain(changes).collect()
+}
+
+/// A new password as a server is given it: the attribute and the value.
+pub(in crate::directory) fn written(dialect: Dialect, password: &SecretString) -> (&'static str, Vec<u8>) {
+    match dialect {
+        Dialect::ActiveDirectory => ("unicodePwd", quoted(password)),
+        _ => ("userPassword", password.expose_secret().as_bytes().to_vec()),
+    }
 }
 
 /// In quotes, as UTF-16LE (MS-ADTS, section 3.1.1.3.1.5.1).

@@ -6,8 +6,11 @@ use std::collections::HashSet;
 
 use ldap3::Mod;
 use ldap3::exop::PasswordModify;
+use secrecy::SecretString;
 
 use super::Look;
+use crate::directory::Dialect;
+use crate::directory::apply::written;
 use crate::directory::link::{Fault, Link, refusal, within};
 
 impl Look<'_> {
@@ -21,13 +24,9 @@ impl Look<'_> {
         let new = || format!("Pp1-{:016x}{:016x}", random(), random());
         let password = new();
         let mut ldap = link.ldap();
-        let set = |password: &str| {
-            let values = HashSet::from([password.as_bytes().to_vec()]);
-            vec![Mod::Replace(b"userPassword".to_vec(), values)]
-        };
         // First: what is taken here is replaced at once by what follows.
         let skipped = self.skipped(link, entry).await?;
-        let result = within(self.limit, ldap.modify(entry, set(&password))).await?;
+        let result = within(self.limit, ldap.modify(entry, self.set(&password))).await?;
         if result.rc != 0 {
             let what = format!("the password of {entry} cannot be set: {}", refusal(&result));
             self.fail(
@@ -37,13 +36,17 @@ impl Look<'_> {
             );
             return Ok(None);
         }
-        let compared = within(self.limit, ldap.compare(entry, "userPassword", password.as_bytes())).await?;
-        let clear = match compared.0.rc {
-            6 => Some(true),
-            5 => Some(false),
-            _ => None,
-        };
-        self.tidied(link, entry, &new(), clear).await?;
+        let mut clear = None;
+        // In Active Directory it is unicodePwd, which is hashed by its nature and read by nobody.
+        if self.dialect != Dialect::ActiveDirectory {
+            let compared = ldap.compare(entry, "userPassword", password.as_bytes());
+            clear = match within(self.limit, compared).await?.0.rc {
+                6 => Some(true),
+                5 => Some(false),
+                _ => None,
+            };
+            self.tidied(link, entry, &new(), clear).await?;
+        }
         if skipped {
             let action = "check that the policy applies to the entry, and that the service is neither root, nor a password \
                           administrator, nor has `manage`: write is enough";
@@ -77,11 +80,13 @@ impl Look<'_> {
     }
 
     async fn skipped(&self, link: &Link, entry: &str) -> Result<bool, Fault> {
-        let values = HashSet::from([b"a".to_vec()]);
         let mut ldap = link.ldap();
-        let result =
-            within(self.limit, ldap.modify(entry, vec![Mod::Replace(b"userPassword".to_vec(), values)]))
-                .await?;
-        Ok(result.rc == 0)
+        Ok(within(self.limit, ldap.modify(entry, self.set("a"))).await?.rc == 0)
+    }
+
+    /// A password, as this server is given one.
+    fn set(&self, password: &str) -> Vec<Mod<Vec<u8>>> {
+        let (name, value) = written(self.dialect, &SecretString::from(password));
+        vec![Mod::Replace(name.as_bytes().to_vec(), HashSet::from([value]))]
     }
 }

@@ -4,10 +4,13 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use parvis_stand::binaries::workspace;
 use parvis_stand::daemon::code;
 use parvis_stand::scene::{Scene, SceneOptions};
 use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, SERVICE_DN, SERVICE_PASSWORD, SlapdOptions};
-use parvis_stand::{Daemon, DaemonOptions, DirectoryServer, Ds389, Ds389Options, Layout};
+use parvis_stand::{
+    Daemon, DaemonOptions, DirectoryServer, Ds389, Ds389Options, Layout, SambaAd, SambaAdOptions, samba,
+};
 use serde_json::Value;
 
 use crate::support::{SOON, Said, alone, ctl};
@@ -204,6 +207,46 @@ fn check_refuses_a_password_administrator_of_389() {
     let (above, code) = look(&["--probe"]);
     assert_eq!((finding(&above, tried)["level"].as_str(), code), (Some("failure"), 1));
     assert!(!server.admin().bind_works(PROBE_DN, "a").unwrap(), "it is not left there");
+}
+
+#[test]
+fn check_proves_the_write_of_a_password_in_active_directory() {
+    let options = SambaAdOptions { must_change: false, ..SambaAdOptions::default() };
+    let server = SambaAd::start(&options).unwrap();
+    let entry = format!("CN=parvis-probe,{}", server.base());
+    let (made, bound) = ("Zq7-vtixqubo-58", "parvis-probe@ad.univ.example");
+    let ldif = format!(
+        "dn: {entry}\nobjectClass: user\nsAMAccountName: parvis-probe\nuserPrincipalName: {bound}\n\
+         userAccountControl: 66048\nunicodePwd:: {}\n",
+        samba::unicode(made)
+    );
+    server.admin().add(&ldif).unwrap();
+    let scene = Scene::new().unwrap();
+    let layout = scene.daemon.layout();
+    let shipped = workspace().join("conf/directory/active-directory.toml");
+    std::fs::copy(shipped, layout.path().join("conf.d/60-ad.toml")).unwrap();
+    let (dn, password) = server.service();
+    let over = format!(
+        "[directory]\nuris = [{:?}]\nca-file = {:?}\nbase = {:?}\nbind-dn = {dn:?}\nprobe-entry = {entry:?}\n",
+        server.ldaps_url(),
+        server.ca_file(),
+        server.base()
+    );
+    std::fs::write(layout.path().join("conf.d/70-ad.toml"), over).unwrap();
+    std::fs::write(layout.credentials().join("directory-password"), password).unwrap();
+    let report = ctl(&scene.daemon, &["check", "--probe", "--json"]).json();
+    assert_eq!(finding(&report, "the service may reset passwords")["level"], "ok");
+    assert_eq!(finding(&report, "the password policy applies to what the service writes")["level"], "ok");
+    let kept = server.admin().entry_with(&entry, &["userPassword"]).unwrap().unwrap();
+    assert_eq!(kept.values("userPassword"), Vec::<String>::new(), "none is stored in clear");
+    assert!(!server.admin().bind_works(bound, "a").unwrap());
+
+    // A policy that takes one letter is found.
+    let any = "samba-tool domain passwordsettings set --min-pwd-length=0 --complexity=off --history-length=0";
+    server.shell(any).unwrap();
+    let report = ctl(&scene.daemon, &["check", "--probe", "--json"]).code(1).json();
+    assert_eq!(finding(&report, "accepted a password of one letter")["level"], "failure");
+    assert!(!server.admin().bind_works(bound, "a").unwrap(), "it is not left there");
 }
 
 #[test]
