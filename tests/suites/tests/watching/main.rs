@@ -23,6 +23,8 @@ macro_rules! on_each {
 pub(crate) use on_each;
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod ground;
@@ -38,6 +40,8 @@ mod seen;
 mod soak;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod tap;
 #[cfg(test)]
 mod ways;
 #[cfg(test)]
