@@ -23,6 +23,8 @@ fn an_activation_costs_little(ground: Ground) {
     let options = SceneOptions { ldap_uri: Some(tap.uri()), ..SceneOptions::default() };
     let campus = Campus::reached(ground, options, QUIET);
     campus.daemon.wait_status("everything works", Duration::from_secs(30)).unwrap();
+    // The watch's own reading is over: everybody was told, and so invited.
+    campus.inbox.wait_for("marie.durand@laposte.example", |_| true, Duration::from_secs(30)).unwrap();
     let person = campus.person("elefevre");
     let letter = json!({ "login": person.login, "password": person.provisional_password, "locale": "fr" });
     let (code, entered) = campus.daemon.hook("authenticate", &letter).unwrap();
