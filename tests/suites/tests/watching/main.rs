@@ -35,6 +35,8 @@ mod network;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod soak;

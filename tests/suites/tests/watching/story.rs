@@ -17,7 +17,7 @@ pub struct Campus {
 }
 
 /// What is seen soon, for a story that waits for it.
-const QUICK: &str = "[directory]\nwatch-every = \"300ms\"\ncompare-every = \"2s\"\n";
+pub const QUICK: &str = "[directory]\nwatch-every = \"300ms\"\ncompare-every = \"2s\"\n";
 
 impl Campus {
     fn on(ground: Ground) -> Campus {
