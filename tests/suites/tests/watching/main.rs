@@ -27,6 +27,8 @@ mod cost;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod ground;
 #[cfg(test)]
 mod mappings;
