@@ -21,7 +21,7 @@ const BEYOND: Duration = Duration::from_secs(2);
 fn an_activation_costs_little(ground: Ground) {
     let tap = Tap::on(&*ground.server);
     let options = SceneOptions { ldap_uri: Some(tap.uri()), ..SceneOptions::default() };
-    let campus = Campus::reached(ground, options, QUIET);
+    let campus = Campus::reached(ground, &options, QUIET);
     campus.daemon.wait_status("everything works", Duration::from_secs(30)).unwrap();
     // The watch's own reading is over: everybody was told, and so invited.
     campus.inbox.wait_for("marie.durand@laposte.example", |_| true, Duration::from_secs(30)).unwrap();

@@ -25,7 +25,7 @@ fn status(daemon: &Daemon) -> String {
 }
 
 fn a_bind_that_is_refused_is_said_and_gone_on_with(ground: Ground) {
-    let mut campus = Campus::reached(ground, SceneOptions::default(), QUICK);
+    let mut campus = Campus::reached(ground, &SceneOptions::default(), QUICK);
     campus.daemon.wait_status("everything works", SOON).unwrap();
     let invited = "marie.durand@laposte.example";
     campus.inbox.wait_for(invited, |_| true, SOON).unwrap();

@@ -21,14 +21,14 @@ pub const QUICK: &str = "[directory]\nwatch-every = \"300ms\"\ncompare-every = \
 
 impl Campus {
     fn on(ground: Ground) -> Campus {
-        Campus::reached(ground, SceneOptions::default(), QUICK)
+        Campus::reached(ground, &SceneOptions::default(), QUICK)
     }
 
     /// With options of the scene's, and TOML over everything else.
-    pub fn reached(ground: Ground, options: SceneOptions, last: &str) -> Campus {
+    pub fn reached(ground: Ground, options: &SceneOptions, last: &str) -> Campus {
         let layout = Layout::new().unwrap();
         let inbox = Inbox::start(InboxOptions::default()).unwrap();
-        let config = config(&options, &layout, &*ground.server, &inbox);
+        let config = config(options, &layout, &*ground.server, &inbox);
         let shipped = if ground.active_directory() { conf("active-directory") } else { String::new() };
         let invited = "[[populations]]\nname = \"everybody\"\nfilter = \"(cn=*)\"\nmailbox = true\nforwarding = \"optional\"\ninvite = true\n";
         // The last list counts: whoever appears is invited.
@@ -36,7 +36,7 @@ impl Campus {
         std::fs::write(layout.path().join("conf.d/50-directory.toml"), format!("{shipped}\n{invited}"))
             .unwrap();
         std::fs::write(layout.path().join("conf.d/60-last.toml"), last).unwrap();
-        let mut started = daemon_options(&options, config);
+        let mut started = daemon_options(options, config);
         let password = ground.server.service().1.to_owned();
         started.credentials.retain(|(name, _)| name != "directory-password");
         started.credentials.push(("directory-password".to_owned(), password));
