@@ -151,11 +151,6 @@ impl Dialect {
             Dialect::ActiveDirectory => counted("whenChanged", "uSNChanged"),
         }
     }
-
-    /// Are matching rules given by the syntax, where the schema names none?
-    pub(super) fn matches_by_syntax(self) -> bool {
-        matches!(self, Dialect::Ds389 | Dialect::ActiveDirectory)
-    }
 }
 
 /// `66446001-1dd211b2-8d1ae4a2-ac76a7e7`: the same sixteen octets as in 389 DS's synchronisation.

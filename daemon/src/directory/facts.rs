@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ldap3::Scope;
 
+use super::habits::Habits;
 use super::link::{Capabilities, Fault, Link, Query, search};
 use super::matching::{Kind, Normal, normal};
 use super::plan::{Change, Plan};
@@ -86,7 +87,7 @@ pub(super) async fn schema(
     let of =
         |name: &str| read.get(name).into_iter().flatten().filter_map(|value| std::str::from_utf8(value).ok());
     let schema = Schema::read(of("attributetypes"), of("objectclasses"));
-    Ok(Some(if dialect.matches_by_syntax() { schema.by_syntax() } else { schema }))
+    Ok(Some(schema.by(Habits::of(dialect, &capabilities.vendor))))
 }
 
 /// The database that holds a base, in OpenLDAP's cn=config.

@@ -1,7 +1,8 @@
 //! LDAP search filters (RFC 4515), parsed and evaluated here over an entry that was read.
 //!
-//! The same text goes to the server in searches; this evaluation must say what the server would say (OpenLDAP is held
-//! against it by a test). Kinds that cannot be evaluated the same everywhere are refused when the configuration is read.
+//! The same text goes to the server in searches; this evaluation must say what the server would say: OpenLDAP, 389 DS and
+//! Samba are held against it by tests. Kinds that cannot be evaluated the same everywhere are refused when the
+//! configuration is read.
 
 mod evaluate;
 

@@ -50,7 +50,7 @@ impl Holders {
 
 impl Directory {
     /// The entries that hold one of these spellings of an address, with the attributes that are named for it. None where
-    /// the directory is not to be asked.
+    /// the directory is not to be asked. An alias is nobody, whatever address it has.
     ///
     /// # Errors
     /// As [`Directory::find`].
@@ -61,7 +61,8 @@ impl Directory {
         }
         let one =
             |spelling: &String| held.filter.replace("{address}", &ldap3::ldap_escape(spelling.as_str()));
-        let filter = format!("(|{})", spellings.iter().map(one).collect::<String>());
+        let each = format!("(|{})", spellings.iter().map(one).collect::<String>());
+        let filter = self.dialect().people(&each);
         let query = Query {
             base: &prepared.settings.base,
             scope: Scope::Subtree,

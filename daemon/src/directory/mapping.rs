@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
+use super::habits::Habits;
 use super::matching::{Kind, Pattern};
 use super::plan::{Act, Change, Plan};
 use super::template::{Engine, context};
@@ -253,7 +254,7 @@ impl Draft {
     }
 
     fn delete(&mut self, pattern: &Pattern) {
-        let hit = |value: &Vec<u8>| pattern.matches(Kind::IgnoreCase, value) == Some(true);
+        let hit = |value: &Vec<u8>| pattern.matches(Kind::IgnoreCase, value, Habits::Standard) == Some(true);
         if let Some(only) = &mut self.only {
             only.retain(|value| !hit(value));
             return;

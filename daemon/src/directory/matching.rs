@@ -2,8 +2,8 @@
 //!
 //! A value is brought into a normal form whose order and equality are the rule's. It knows no entry and no filter.
 
-use std::borrow::Cow;
-
+use super::habits::Habits;
+use super::name;
 use super::schema::Schema;
 
 /// The families of matching rules that differ here.
@@ -73,20 +73,23 @@ pub(super) enum Normal {
 /// The normal form; `None` where the value is not of the rule's syntax, which makes a comparison undefined.
 pub(super) fn normal(kind: Kind, value: &[u8], schema: &Schema) -> Option<Normal> {
     let text = || std::str::from_utf8(value).ok();
+    let habits = schema.habits();
     Some(match kind {
         Kind::Octets => Normal::Bytes(value.to_vec()),
-        Kind::IgnoreCase => Normal::Bytes(folded(&text()?.to_lowercase()).into_bytes()),
+        Kind::IgnoreCase => Normal::Bytes(folded(&habits.lower(text()?)).into_bytes()),
         Kind::Exact => Normal::Bytes(folded(text()?).into_bytes()),
         Kind::Digits => Normal::Bytes(text()?.replace(' ', "").into_bytes()),
         Kind::Phone => Normal::Bytes(text()?.to_lowercase().replace([' ', '-'], "").into_bytes()),
-        Kind::Integer => Normal::Number(integer(text()?)?),
+        Kind::Integer => Normal::Number(integer(habits.number(text()?))?),
         Kind::Boolean => match value {
+            other if habits.truth_in_any_case() && other.eq_ignore_ascii_case(b"TRUE") => Normal::Number(1),
+            other if habits.truth_in_any_case() && other.eq_ignore_ascii_case(b"FALSE") => Normal::Number(0),
             b"TRUE" => Normal::Number(1),
             b"FALSE" => Normal::Number(0),
             _ => return None,
         },
         Kind::Time => Normal::Number(time(text()?)?),
-        Kind::Name => Normal::Bytes(name(text()?)?.into_bytes()),
+        Kind::Name => Normal::Bytes(name::comparable(text()?, schema)?.into_bytes()),
         Kind::Oid => Normal::Bytes(schema.class(text()?)?.into_bytes()),
         Kind::Uuid => Normal::Bytes(text()?.to_ascii_lowercase().replace('-', "").into_bytes()),
     })
@@ -126,32 +129,43 @@ impl Pattern {
     }
 
     /// Does the value match, under this rule? Spaces are folded as in the rule (RFC 4518, section 2.6.1).
-    pub(super) fn matches(&self, kind: Kind, value: &[u8]) -> Option<bool> {
-        let value = piece(kind, value, true, true)?;
+    pub(super) fn matches(&self, kind: Kind, value: &[u8], habits: Habits) -> Option<bool> {
+        if !habits.has_parts(kind) {
+            return None;
+        }
+        let of = |wanted: &[u8], start: bool, end: bool| {
+            let trims = habits.trims_pieces();
+            piece(kind, wanted, start || trims, end || trims, habits)
+        };
+        let value = of(value, true, true)?;
         let Some((start, rest)) = self.0.split_first() else { return Some(true) };
         let Some((end, middle)) = rest.split_last() else {
-            return Some(piece(kind, start, true, true)? == value);
+            return Some(of(start, true, true)? == value);
         };
-        let start = piece(kind, start, true, false)?;
-        let Some(mut left) = value.strip_prefix(start.as_ref()) else { return Some(false) };
-        for wanted in middle {
-            let wanted = piece(kind, wanted, false, false)?;
-            match left.split_once(wanted.as_ref()) {
-                Some((_, after)) => left = after,
-                None => return Some(false),
+        // A piece of which nothing is left is nowhere.
+        let nothing =
+            |written: &[u8], left: &str| habits.trims_pieces() && left.is_empty() && !written.is_empty();
+        let first = of(start, true, false)?;
+        let Some(mut left) = value.strip_prefix(first.as_str()) else { return Some(false) };
+        for written in middle {
+            let wanted = of(written, false, false)?;
+            match left.split_once(wanted.as_str()) {
+                Some((_, after)) if !nothing(written, &wanted) => left = after,
+                _ => return Some(false),
             }
         }
-        Some(left.ends_with(piece(kind, end, false, true)?.as_ref()))
+        let last = of(end, false, true)?;
+        Some(left.ends_with(last.as_str()) && !nothing(end, &last) && !nothing(start, &first))
     }
 }
 
 /// A piece of text in the form in which substrings are compared; only the value's own ends are trimmed.
-fn piece(kind: Kind, bytes: &[u8], trim_start: bool, trim_end: bool) -> Option<Cow<'_, str>> {
+fn piece(kind: Kind, bytes: &[u8], trim_start: bool, trim_end: bool, habits: Habits) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     let cased =
-        if matches!(kind, Kind::IgnoreCase | Kind::Phone) { text.to_lowercase() } else { text.to_owned() };
+        if matches!(kind, Kind::IgnoreCase | Kind::Phone) { habits.lower(text) } else { text.to_owned() };
     if matches!(kind, Kind::Phone | Kind::Digits) {
-        return Some(cased.replace([' ', '-'], "").into());
+        return Some(cased.replace([' ', '-'], ""));
     }
     let mut folded = String::with_capacity(cased.len());
     for c in cased.chars() {
@@ -160,8 +174,7 @@ fn piece(kind: Kind, bytes: &[u8], trim_start: bool, trim_end: bool) -> Option<C
         }
     }
     let folded = if trim_start { folded.trim_start_matches(' ').to_owned() } else { folded };
-    let folded = if trim_end { folded.trim_end_matches(' ').to_owned() } else { folded };
-    Some(folded.into())
+    Some(if trim_end { folded.trim_end_matches(' ').to_owned() } else { folded })
 }
 
 /// Spaces at the ends gone, runs of spaces made one.
@@ -225,27 +238,6 @@ fn offset(zone: &str) -> Option<i128> {
     Some(sign * (hours * 60 + minutes) * 60_000_000)
 }
 
-/// A DN in a form that is good enough to compare: case and the spaces around separators gone. `None`: it is no DN.
-fn name(text: &str) -> Option<String> {
-    let mut normal = String::with_capacity(text.len());
-    let (mut escaped, mut named) = (false, text.trim().is_empty());
-    for c in text.to_lowercase().chars() {
-        let separator = !escaped && matches!(c, ',' | '=' | '+' | ';');
-        if separator {
-            if c != '=' && !named {
-                return None;
-            }
-            named = c == '=';
-            normal.truncate(normal.trim_end_matches(' ').len());
-            normal.push(if c == ';' { ',' } else { c });
-        } else if !(c == ' ' && normal.ends_with([',', '=', '+', ' ']) && !escaped) {
-            normal.push(c);
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    named.then(|| normal.trim_matches(' ').to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,14 +250,6 @@ mod tests {
         for wrong in ["20260901", "20261301000000Z", "x", "20260901000000", "20260901000000+2", "Z"] {
             assert_eq!(time(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn names_forget_case_and_spaces_but_not_escapes() {
-        assert_eq!(name("UID = a , DC=test"), name("uid=a,dc=test"));
-        assert_ne!(name(r"cn=a\, b,dc=test"), name("cn=a,b=,dc=test"));
-        assert_eq!(name("not a dn"), None);
-        assert_eq!(name("uid=a,b"), None);
     }
 
     proptest::proptest! {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::Entry;
+use super::habits::Habits;
 use super::matching::Kind;
 
 /// Attribute types and object classes, by every name they have, in lower case.
@@ -16,7 +17,7 @@ pub struct Schema {
     types: HashMap<String, AttributeType>,
     classes: HashMap<String, Class>,
     complete: bool,
-    by_syntax: bool,
+    habits: Habits,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,11 +51,21 @@ impl Schema {
         schema
     }
 
-    /// The same for a server whose types name no rules: their syntax stands for them.
+    /// The same for a server that has habits of its own.
     #[must_use]
-    pub fn by_syntax(mut self) -> Schema {
-        self.by_syntax = true;
+    pub(super) fn by(mut self, habits: Habits) -> Schema {
+        self.habits = habits;
         self
+    }
+
+    /// How the server evaluates filters.
+    pub(super) fn habits(&self) -> Habits {
+        self.habits
+    }
+
+    /// The name by which an attribute is known in a DN.
+    pub(super) fn named<'a>(&'a self, name: &'a str) -> Cow<'a, str> {
+        if self.habits.names_have_aliases() { self.canonical(name) } else { lower(name) }
     }
 
     /// The usual names, for before a server was reached.
@@ -92,7 +103,11 @@ impl Schema {
                 let (base, has) = held.split_once(';').unwrap_or((held, ""));
                 known
                     && options.iter().all(|option| has.split(';').any(|has| has == *option))
-                    && self.is_a(base, &canonical)
+                    && if self.habits.subtypes() {
+                        self.is_a(base, &canonical)
+                    } else {
+                        self.canonical(base) == canonical
+                    }
             })
             .flat_map(|(_, values)| values.iter().map(Vec::as_slice))
     }
@@ -159,6 +174,9 @@ impl Schema {
 
     fn find(&self, name: &str) -> Option<&AttributeType> {
         let base = name.split(';').next().unwrap_or(name);
+        if !self.habits.numbers_are_names() && base.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
         self.types.get(lower(base).as_ref())
     }
 
@@ -188,12 +206,12 @@ impl Schema {
         };
         for _ in 0..MAX_SUPERIORS {
             if let Some(rule) = of(found) {
-                return Some(Kind::of(rule));
+                return Some(self.habits.rule(Kind::of(rule)));
             }
             let ruled = found.sup.as_ref().and_then(|sup| self.find(sup));
-            match (ruled, self.by_syntax) {
+            match (ruled, self.habits.by_syntax()) {
                 (Some(above), _) => found = above,
-                (None, true) => return Some(Kind::of_syntax(found.syntax.as_deref()?)),
+                (None, true) => return Some(self.habits.rule(Kind::of_syntax(found.syntax.as_deref()?))),
                 (None, false) => return None,
             }
         }

@@ -9,7 +9,7 @@ use crate::dossier::{Actor, key};
 use crate::service::health::{Board, State};
 use crate::service::outside;
 use crate::store::{Commit, Write};
-use parvis_enrolment::{Event, Id, PersonId, Stage};
+use parvis_enrolment::{Event, Id, PersonId, Stage, Standing};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -282,8 +282,11 @@ async fn see(engine: &Arc<Engine>, id: PersonId, event: Event) {
 }
 
 /// A provisional entry of somebody who is done may be an old event on its way: read again before a round begins.
+/// Nothing begins with any other, and an activation's own echo must not cost the directory another question.
 async fn certain(engine: &Arc<Engine>, id: PersonId, event: Event) -> Option<Event> {
-    let done = matches!(engine.dossier(id), Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Done { .. }));
+    let begins = matches!(&event, Event::Sighted(seen) if seen.standing == Standing::Provisional);
+    let done = begins
+        && matches!(engine.dossier(id), Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Done { .. }));
     if !done {
         return Some(event);
     }

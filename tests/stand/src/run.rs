@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -27,6 +28,8 @@ pub struct Running {
 struct Life {
     child: std::process::Child,
     status: Option<ExitStatus>,
+    /// Somebody of ours sent it a signal.
+    told: bool,
 }
 
 /// What a process has used, from `/proc`.
@@ -52,16 +55,28 @@ pub fn start(name: &str, command: Command) -> Result<Running> {
     let mut child = spawn_from_lasting_thread(command).with_context(|| format!("failed to start {name}"))?;
     child.stdin.take();
     let pid = Pid::from_raw(i32::try_from(child.id()).context("a process number out of range")?);
-    let state = Arc::new((Mutex::new(Life { child, status: None }), Condvar::new()));
-    let seen = Arc::clone(&state);
+    let state = Arc::new((Mutex::new(Life { child, status: None, told: false }), Condvar::new()));
+    let (seen, named) = (Arc::clone(&state), name.to_owned());
     std::thread::Builder::new().name(format!("wait-{name}")).spawn(move || {
         // WNOWAIT: the number stays the child's until the lock is held, so that no signal can hit a stranger.
         let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
         let mut life = lock(&seen.0);
         life.status = life.child.wait().ok();
+        if let Some(signal) = struck(life.status, life.told) {
+            // Past libtest's capture: whoever reads a failed run must see why nothing answered.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{named} ({pid}) was killed by signal {signal}, and not by the stand"
+            );
+        }
         seen.1.notify_all();
     })?;
     Ok(Running { name: name.to_owned(), pid, state })
+}
+
+/// The signal that ended it, where nobody of ours had sent one: the kernel short of memory, or somebody else's hand.
+fn struck(status: Option<ExitStatus>, told: bool) -> Option<i32> {
+    status.and_then(|status| status.signal()).filter(|_| !told)
 }
 
 impl Running {
@@ -72,11 +87,17 @@ impl Running {
 
     /// Sends a signal; an error if the process has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let life = lock(&self.state.0);
+        let mut life = lock(&self.state.0);
         if let Some(status) = life.status {
             bail!("{} has ended already: {status}", self.name);
         }
+        life.told = true;
         kill(self.pid, signal).with_context(|| format!("failed to send {signal} to {}", self.name))
+    }
+
+    /// It is to be signalled by other means, with others of its group.
+    pub(crate) fn told(&self) {
+        lock(&self.state.0).told = true;
     }
 
     /// SIGSTOP, and waits until each of its threads stands still: the signal alone leaves them a moment.
@@ -273,6 +294,19 @@ mod tests {
         assert!(running.wait(Duration::from_millis(100)).is_none());
         assert_eq!(running.terminate(Duration::from_secs(5)).unwrap().to_string(), "signal: 15 (SIGTERM)");
         assert!(running.signal(Signal::SIGHUP).is_err());
+    }
+
+    #[test]
+    fn a_death_by_another_hand_is_told_from_ours() {
+        let (ours, struck_down) = (sleeper(), sleeper());
+        let of = |running: &Running| {
+            let status = running.wait(Duration::from_secs(10));
+            struck(status, lock(&running.state.0).told)
+        };
+        ours.signal(Signal::SIGTERM).unwrap();
+        assert_eq!(of(&ours), None);
+        kill(struck_down.pid, Signal::SIGKILL).unwrap();
+        assert_eq!(of(&struck_down), Some(9));
     }
 
     #[test]

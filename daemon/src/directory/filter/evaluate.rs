@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Node;
 use crate::directory::Entry;
+use crate::directory::habits::categorised;
 use crate::directory::matching::{self, Kind, Normal};
 use crate::directory::schema::Schema;
 
@@ -45,7 +46,10 @@ pub(super) fn evaluate<W: Witness>(
         Node::And(parts) => fold(parts, entry, schema, false, witness),
         Node::Or(parts) => fold(parts, entry, schema, true, witness),
         Node::Not(part) => evaluate(part, entry, schema, witness).map(|truth| !truth),
-        item => self::item(item, entry, schema, witness),
+        item => {
+            let truth = self::item(item, entry, schema, witness);
+            if schema.habits().two_valued() { truth.or(Some(false)) } else { truth }
+        }
     };
     witness.end(node, truth, schema);
     truth
@@ -93,6 +97,11 @@ fn item<W: Witness>(node: &Node, entry: &Entry, schema: &Schema, witness: &mut W
     match node {
         Node::And(_) | Node::Or(_) | Node::Not(_) => None,
         Node::Present(name) => schema.knows(name).then(|| any(name, &|_| Some(true)) == Some(true)),
+        Node::Equal(name, wanted)
+            if schema.habits().categories() && name == "objectcategory" && !wanted.contains(&b'=') =>
+        {
+            any(name, &|value| Some(categorised(value, wanted)))
+        }
         Node::Equal(name, wanted) => {
             let kind = schema.equality(name)?;
             let wanted = matching::normal(kind, wanted, schema)?;
@@ -108,7 +117,7 @@ fn item<W: Witness>(node: &Node, entry: &Entry, schema: &Schema, witness: &mut W
         }
         Node::Substrings(name, pattern) => {
             let kind = schema.substrings(name)?;
-            any(name, &|value| pattern.matches(kind, value))
+            any(name, &|value| pattern.matches(kind, value, schema.habits()))
         }
         Node::Bits(name, mask, some) => {
             schema.equality(name)?;

@@ -242,10 +242,14 @@ impl Session<'_> {
         self.sink.send(sighting).await.map_err(|_| End::Unheard)
     }
 
+    /// Is this somebody to be told of?
+    fn provisional(&self, entry: &Entry) -> bool {
+        !entry.is_alias() && self.prepared.states.provisional.holds(entry, &self.schema)
+    }
+
     /// An entry that changed: is it still, or again, provisional?
     async fn changed(&self, entry: Entry) -> Result<(), End> {
-        let provisional = !entry.is_alias() && self.prepared.states.provisional.holds(&entry, &self.schema);
-        self.tell(match provisional {
+        self.tell(match self.provisional(&entry) {
             true => Sighting::Entry(Box::new(entry)),
             false => Sighting::Left(entry.uuid),
         })

@@ -1,8 +1,10 @@
 //! Persistent search (draft-ietf-ldapext-psearch-03): the server tells what changes from now on, and no more.
 //!
 //! It keeps no history, so everybody is read whenever the watch begins; and what left a filter is not told as such, so
-//! it is asked about everybody who has a login, and who is provisional is seen here.
+//! it is asked about everybody who has a login, and who is provisional is seen here. Whoever was not is not told of:
+//! 389 DS changes an entry several times at one password, and each hint costs whoever hears it a reading.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -12,9 +14,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::live::Live;
 use super::{End, Session, Sighting};
-use crate::directory::ber;
 use crate::directory::link::{Link, refusal, within};
 use crate::directory::settings::Way;
+use crate::directory::{EntryUuid, ber};
 
 /// The persistent search control.
 pub(super) const CONTROL: &str = "2.16.840.1.113730.3.4.3";
@@ -47,15 +49,14 @@ pub(super) async fn session(mut session: Session<'_>, asking: Link) -> Result<In
     credits.give_back();
     let mut live = Live::new(&link, waits, &credits, stream);
     let mut compare = Instant::now() + settings.watch.compare;
-    let named = session.census(&asking).await?;
-    session.refreshed(Some(named), None, Way::PersistentSearch).await?;
+    let mut known = everybody(&mut session, &asking).await?;
     let mut asking = Some(asking);
     loop {
         // Kept for the first reading only: between two, nobody would notice that it is gone.
         drop(asking.take());
         tokio::select! {
             item = live.next(session.sink) => match item? {
-                Some(item) => told(&session, &link, &item).await?,
+                Some(item) => told(&session, &link, &item, &mut known).await?,
                 None => {
                     let result = live.result().await;
                     let why = format!("{}: {}", link.place, refusal(&result));
@@ -69,15 +70,26 @@ pub(super) async fn session(mut session: Session<'_>, asking: Link) -> Result<In
                 compare = Instant::now() + session.prepared.settings.watch.compare;
                 let again = Link::establish(session.prepared, session.server).await;
                 let again = again.map_err(|fault| End::fault(&link, &fault))?;
-                let named = session.census(&again).await?;
-                session.refreshed(Some(named), None, Way::PersistentSearch).await?;
+                known = everybody(&mut session, &again).await?;
             }
         }
     }
 }
 
-/// One change.
-async fn told(session: &Session<'_>, link: &Link, item: &ResultEntry) -> Result<(), End> {
+/// Tell everybody who is provisional, and who they are.
+async fn everybody(session: &mut Session<'_>, asking: &Link) -> Result<HashSet<EntryUuid>, End> {
+    let named = session.census(asking).await?;
+    session.refreshed(Some(named.clone()), None, Way::PersistentSearch).await?;
+    Ok(named)
+}
+
+/// One change; `known` are those who were told as provisional.
+async fn told(
+    session: &Session<'_>,
+    link: &Link,
+    item: &ResultEntry,
+    known: &mut HashSet<EntryUuid>,
+) -> Result<(), End> {
     if item.is_ref() || item.is_intermediate() {
         return Ok(());
     }
@@ -87,10 +99,11 @@ async fn told(session: &Session<'_>, link: &Link, item: &ResultEntry) -> Result<
     let (Some(change), Some(entry)) = (change, entry) else {
         return Err(End::Again(format!("{}: a change notification is malformed", link.place)));
     };
-    match change {
-        DELETE => session.tell(Sighting::Left(entry.uuid)).await,
-        _ => session.changed(entry).await,
+    if change != DELETE && session.provisional(&entry) {
+        known.insert(entry.uuid);
+        return session.tell(Sighting::Entry(Box::new(entry))).await;
     }
+    if known.remove(&entry.uuid) { session.tell(Sighting::Left(entry.uuid)).await } else { Ok(()) }
 }
 
 /// SEQUENCE { changeType ENUMERATED, … }.

@@ -226,6 +226,7 @@ impl Group {
     fn signal(&self, signal: Signal) -> Result<()> {
         let group =
             Pid::from_raw(i32::try_from(self.running.pid()).context("a process number out of range")?);
+        self.running.told();
         killpg(group, signal).with_context(|| format!("failed to send {signal} to Samba"))
     }
 

@@ -143,6 +143,21 @@ impl Ground {
         ("supannRessourceEtat", format!("{{COMPTE}}{state}:Test"))
     }
 
+    /// The service's account, as an administrator shuts it by mistake, or opens it again.
+    pub fn shut(&self, shut: bool) {
+        let (service, password) = self.server.service();
+        let (attribute, value) = match (self.server.name(), shut) {
+            ("Samba AD", true) => ("userAccountControl", Some("66050")),
+            ("Samba AD", false) => ("userAccountControl", Some("66048")),
+            // Another password, given by somebody else, would have to be changed at once.
+            ("389 Directory Server", true) => ("nsAccountLock", Some("TRUE")),
+            ("389 Directory Server", false) => ("nsAccountLock", None),
+            (_, true) => ("userPassword", Some("another-Password-77")),
+            (_, false) => ("userPassword", Some(password)),
+        };
+        self.server.admin().replace(service, attribute, value.as_slice()).unwrap();
+    }
+
     pub fn rename(&self, dn: &str, login: &str) -> String {
         let (head, rest) = dn.split_once(',').unwrap();
         let name = head.split_once('=').unwrap().0;

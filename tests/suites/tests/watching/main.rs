@@ -23,7 +23,11 @@ macro_rules! on_each {
 pub(crate) use on_each;
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod filters;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
@@ -33,11 +37,15 @@ mod network;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
 mod story;
+#[cfg(test)]
+mod tap;
 #[cfg(test)]
 mod ways;
 #[cfg(test)]

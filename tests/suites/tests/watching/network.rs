@@ -56,26 +56,6 @@ async fn the_next_server_is_asked(ground: Ground) {
     seen.end().await;
 }
 
-/// The service's password is changed under it, and some time later given back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bind_that_is_refused_is_said_and_gone_on_with() {
-    for way in [Way::Sync, Way::Poll] {
-        let mut ground = Ground::slapd(way);
-        let (service, password) = ground.server.service();
-        let (service, password) = (service.to_owned(), password.to_owned());
-        let mut seen = Seen::from(ground.settings(), None);
-        seen.refreshed().await;
-        ground.server.admin().replace(&service, "userPassword", &["another-Password-77"]).unwrap();
-        ground.server.restart().unwrap();
-        let refused = |seen: &Seen| seen.downs.iter().any(|why| why.contains("invalidCredentials"));
-        seen.until("said to be refused", refused).await;
-        let meanwhile = ground.add("entretemps");
-        ground.server.admin().replace(&service, "userPassword", &[&password]).unwrap();
-        seen.until("gone on with", |seen| seen.knows(&meanwhile.dn)).await;
-        seen.end().await;
-    }
-}
-
 on_each! {
     [a_bad_network_is_said_and_gone_on_with, the_next_server_is_asked]
     openldap_by_synchronisation: Ground::slapd(Way::Sync);

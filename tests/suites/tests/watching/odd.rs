@@ -7,7 +7,8 @@ use ldap3::dn_escape;
 use parvis_stand::ldif::push;
 use parvis_stand::slapd::PEOPLE;
 use parvis_stand::{Ds389, Ds389Options, Person, Scene, SceneOptions, Slapd, SlapdOptions, campus, small};
-use parvisd::directory::{ApplyError, BindOutcome, DirectoryError, Entry, Found, Standing, Way};
+use parvisd::directory::once::{Holders, Reached};
+use parvisd::directory::{ApplyError, BindOutcome, DirectoryError, Entry, Found, Settings, Standing, Way};
 use serde_json::json;
 
 use crate::ground::Ground;
@@ -164,6 +165,31 @@ fn signs(pointed_at: &Person) -> String {
     alias("surnom", "surnom") + &alias(&pointed_at.login, "double") + &elsewhere
 }
 
+/// An alias that has somebody's login or address is not somebody who holds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alias_holds_nothing() {
+    let person = &small()[0];
+    let mailbox = person.mailbox.clone().unwrap();
+    let named = format!("uid: surnom\nmail: surnom@univ.example\nmail: {mailbox}\n");
+    let more = signs(person).replacen("uid: surnom\n", &named, 1);
+    let server = Box::new(Slapd::start(SlapdOptions { more, ..SlapdOptions::default() }).unwrap());
+    let ground = Ground { server, way: Way::Sync };
+    let settings = Settings { address_filter: "(mail={address})".to_owned(), ..ground.settings() };
+    let desk = Desk::asking(ground, settings).await;
+    let held = async |address: &str| {
+        let entries = desk.directory.holders(&[address.to_owned()]).await.unwrap();
+        entries.into_iter().map(|entry| entry.dn).collect::<Vec<_>>()
+    };
+    assert_eq!(held(&mailbox).await, [person.dn.as_str()]);
+    assert_eq!(held("surnom@univ.example").await, Vec::<String>::new());
+    let reached = Reached::first(desk.ground.settings().prepare().unwrap()).await.unwrap();
+    assert_eq!(reached.holders("surnom").await, Ok(Holders::Nobody));
+    match reached.holders(&person.login).await {
+        Ok(Holders::One(entry)) => assert_eq!(entry.dn, person.dn),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// An alias is nobody, and what another server holds is not looked for; neither hides anybody.
 async fn signs_are_not_people(ground: Ground) {
     let person = ground.server.here(&small()[0]);
@@ -197,7 +223,7 @@ async fn signs_are_not_people(ground: Ground) {
     // Where all of the base is another server's, OpenLDAP says so. 389 DS gives a reference as for any other entry.
     let base = format!("ou=ailleurs,{PEOPLE}");
     let openldap = desk.ground.server.name() == "OpenLDAP";
-    let settings = parvisd::directory::Settings { base, ..desk.ground.settings() };
+    let settings = Settings { base, ..desk.ground.settings() };
     let elsewhere = Desk::asking(desk.ground, settings.clone()).await;
     let found = elsewhere.directory.find("mdurand").await;
     if !openldap {

@@ -9,34 +9,41 @@ use serde_json::json;
 
 use crate::ground::{Ground, conf};
 
-struct Campus {
-    daemon: Daemon,
-    inbox: Inbox,
-    ground: Ground,
+/// The directory, a mail server, and the daemon on both.
+pub struct Campus {
+    pub daemon: Daemon,
+    pub inbox: Inbox,
+    pub ground: Ground,
 }
+
+/// What is seen soon, for a story that waits for it.
+pub const QUICK: &str = "[directory]\nwatch-every = \"300ms\"\ncompare-every = \"2s\"\n";
 
 impl Campus {
     fn on(ground: Ground) -> Campus {
+        Campus::reached(ground, &SceneOptions::default(), QUICK)
+    }
+
+    /// With options of the scene's, and TOML over everything else.
+    pub fn reached(ground: Ground, options: &SceneOptions, last: &str) -> Campus {
         let layout = Layout::new().unwrap();
         let inbox = Inbox::start(InboxOptions::default()).unwrap();
-        let options = SceneOptions::default();
-        let config = config(&options, &layout, &*ground.server, &inbox);
+        let config = config(options, &layout, &*ground.server, &inbox);
         let shipped = if ground.active_directory() { conf("active-directory") } else { String::new() };
         let invited = "[[populations]]\nname = \"everybody\"\nfilter = \"(cn=*)\"\nmailbox = true\nforwarding = \"optional\"\ninvite = true\n";
         // The last list counts: whoever appears is invited.
         let shipped = shipped.split("[[populations]]").next().unwrap().to_owned();
         std::fs::write(layout.path().join("conf.d/50-directory.toml"), format!("{shipped}\n{invited}"))
             .unwrap();
-        let quick = "[directory]\nwatch-every = \"300ms\"\ncompare-every = \"2s\"\n";
-        std::fs::write(layout.path().join("conf.d/60-quick.toml"), quick).unwrap();
-        let mut started = daemon_options(&options, config);
+        std::fs::write(layout.path().join("conf.d/60-last.toml"), last).unwrap();
+        let mut started = daemon_options(options, config);
         let password = ground.server.service().1.to_owned();
         started.credentials.retain(|(name, _)| name != "directory-password");
         started.credentials.push(("directory-password".to_owned(), password));
         Campus { daemon: Daemon::start(layout, started).unwrap(), inbox, ground }
     }
 
-    fn person(&self, login: &str) -> Person {
+    pub fn person(&self, login: &str) -> Person {
         let person = small().into_iter().find(|person| person.login == login).unwrap();
         self.ground.server.here(&person)
     }
