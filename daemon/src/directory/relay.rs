@@ -7,12 +7,14 @@ use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 /// Messages handed on and not yet taken.
 const AHEAD: usize = 128;
+/// Bytes read from the server at once.
+const READ: usize = 64 << 10;
 /// The largest message, in bytes: an entry is a few kilobytes, or a photograph.
 const MAX_MESSAGE: usize = 8 << 20;
 
@@ -36,14 +38,23 @@ where
     let credits = Credits(Arc::new(Semaphore::new(AHEAD)));
     let room = credits.0.clone();
     tokio::spawn(async move {
-        let (mut from_server, mut to_server) = tokio::io::split(server);
+        let (from_server, mut to_server) = tokio::io::split(server);
+        let mut from_server = BufReader::with_capacity(READ, from_server);
         let (mut from_client, mut to_client) = ours.into_split();
         let down = async {
-            while let Some(message) = message(&mut from_server).await? {
+            while let Some(mut messages) = message(&mut from_server).await? {
                 if let Ok(permit) = room.acquire().await {
                     permit.forget();
                 }
-                to_client.write_all(&message).await?;
+                // What has come as well goes along: each write wakes the reader, and costs more than the message.
+                while let Some(length) = whole(from_server.buffer())
+                    && let Ok(permit) = room.try_acquire()
+                {
+                    permit.forget();
+                    messages.extend(from_server.buffer().iter().take(length));
+                    from_server.consume(length);
+                }
+                to_client.write_all(&messages).await?;
             }
             Ok::<(), io::Error>(())
         };
@@ -80,7 +91,7 @@ pub(super) async fn message(stream: &mut (impl AsyncRead + Unpin)) -> io::Result
             return Err(broken("the length of a message is malformed"));
         }
         stream.read_exact(&mut octets).await?;
-        length = octets.iter().fold(0, |sum, octet| (sum << 8) | usize::from(*octet));
+        length = number(&octets);
         whole.extend(octets);
     }
     if length > MAX_MESSAGE {
@@ -90,6 +101,24 @@ pub(super) async fn message(stream: &mut (impl AsyncRead + Unpin)) -> io::Result
     whole.resize(start + length, 0);
     stream.read_exact(whole.get_mut(start..).unwrap_or_default()).await?;
     Ok(Some(whole))
+}
+
+/// The length of the first message, if all of it is there.
+fn whole(bytes: &[u8]) -> Option<usize> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let &[tag, first] = head;
+    let octets = usize::from(first).checked_sub(0x80);
+    let length = match octets {
+        None => usize::from(first),
+        Some(octets @ 1..=4) => number(rest.get(..octets)?),
+        Some(_) => return None,
+    };
+    let whole = head.len() + octets.unwrap_or(0) + length;
+    (tag == 0x30 && length <= MAX_MESSAGE && whole <= bytes.len()).then_some(whole)
+}
+
+fn number(octets: &[u8]) -> usize {
+    octets.iter().fold(0, |sum, octet| (sum << 8) | usize::from(*octet))
 }
 
 #[cfg(test)]
@@ -109,6 +138,26 @@ mod tests {
             [&b"HTTP/1.1"[..], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 5, 1], &[0x30]]
         {
             assert!(message(&mut &wrong[..]).await.is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_message_goes_along() {
+        let long = [vec![0x30, 0x82, 0x01, 0x00], vec![7; 256]].concat();
+        for (bytes, expected) in [
+            (&[0x30, 2, 1, 2, 0x30][..], Some(4)),
+            (&[0x30, 0], Some(2)),
+            (&long, Some(260)),
+            (&long[..259], None),
+            (&long[..3], None),
+            (&[0x30], None),
+            (&[], None),
+            (&[0x30, 0x80], None),
+            (&[0x30, 0x85, 0, 0, 0, 0, 0], None),
+            (&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], None),
+            (b"HTTP/1.1", None),
+        ] {
+            assert_eq!(whole(bytes), expected, "{bytes:?}");
         }
     }
 

@@ -35,6 +35,8 @@ struct Follower {
     engine: Arc<Engine>,
     board: Arc<Board>,
     doubt: Option<Doubt>,
+    /// Nobody was open when the watch began: whoever is by its first refresh was told by it.
+    fresh: bool,
     /// When to begin with a whole refresh; until then no place in the directory's history is kept.
     again: Option<Instant>,
     /// The newest place in the directory's history that is not kept yet.
@@ -52,6 +54,7 @@ pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
         engine,
         board,
         doubt: None,
+        fresh: false,
         again: None,
         newest: None,
         kept: Instant::now(),
@@ -64,6 +67,7 @@ pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
             Ok(prepared) => prepared,
             Err(faults) => return tracing::error!(?faults, "the directory's settings cannot be used"),
         };
+        follower.fresh = follower.engine.store.scan(b"i", b"j", 1).is_ok_and(|open| open.is_empty());
         let (sink, mut sightings) = mpsc::channel(WAITING);
         let watching = tokio::spawn(watch(prepared, outside(), cookie.take(), sink));
         follower.listen(&mut sightings).await;
@@ -118,11 +122,10 @@ impl Follower {
     async fn take(&mut self, seen: Sighting) {
         match seen {
             Sighting::Entry(entry) => {
-                let settings = self.engine.settings();
-                let event = Event::Sighted(sighting(&settings, &self.engine.directory(), &entry, false));
                 let (id, engine) = (person(&entry), self.engine.clone());
                 self.begin(id, async move {
-                    see(&engine, id, event).await;
+                    let seen = sighting(&engine.settings(), &engine.directory(), &entry, false);
+                    see(&engine, id, Event::Sighted(seen)).await;
                     true
                 })
                 .await;
@@ -133,7 +136,8 @@ impl Follower {
             }
             Sighting::Refreshed { complete, cookie, way } => {
                 self.settle().await;
-                if let Some(complete) = complete {
+                let fresh = std::mem::take(&mut self.fresh);
+                if let Some(complete) = complete.filter(|_| !fresh) {
                     self.absent(&complete).await;
                 }
                 if self.doubt.is_none() {

@@ -33,6 +33,8 @@ const GROUP_BYTES: usize = 256 * 1024;
 const CROWD: usize = 2;
 /// For how long.
 const CROWD_WAIT: Duration = Duration::from_millis(2);
+/// How often it is looked meanwhile whether they have come: to be woken by each would cost what is to be saved.
+const CROWD_LOOKS: u32 = 5;
 /// How often a full disk is looked at again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long to wait for a job when nothing else is to be done.
@@ -135,10 +137,12 @@ impl<P: Place> Committer<P> {
                 Ok(Job::Commit(first)) => {
                     let mut group = Group::of(first);
                     let mut close = self.gather(&mut group);
+                    let mut looks = if self.crowd >= CROWD { CROWD_LOOKS } else { 0 };
                     // Nobody else has room in a full one.
-                    if self.crowd >= CROWD && close.is_none() && !group.full() {
-                        std::thread::sleep(CROWD_WAIT);
+                    while looks > 0 && close.is_none() && !group.full() {
+                        std::thread::sleep(CROWD_WAIT / CROWD_LOOKS);
                         close = self.gather(&mut group);
+                        looks -= 1;
                     }
                     self.crowd = group.commits.len();
                     self.serve(group.commits);

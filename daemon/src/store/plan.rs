@@ -16,6 +16,8 @@ pub(super) struct Plan<'a, B> {
     commit: u64,
     batch: Batch,
     before: Batch,
+    /// What was read for a check: as a rule, the same commit replaces it.
+    checked: Batch,
     pages: Vec<Page>,
     bytes: usize,
 }
@@ -36,8 +38,8 @@ pub(super) struct Planned {
 impl<'a, B: Backend> Plan<'a, B> {
     /// An empty plan, on a state whose last commit and tail are these.
     pub(super) fn new(backend: &'a B, linker: &'a dyn Linker, tail: Page, commit: u64) -> Self {
-        let (batch, before) = (Batch::new(), Batch::new());
-        Self { backend, linker, tail, commit, batch, before, pages: Vec::new(), bytes: 0 }
+        let (batch, before, checked) = (Batch::new(), Batch::new(), Batch::new());
+        Self { backend, linker, tail, commit, batch, before, checked, pages: Vec::new(), bytes: 0 }
     }
 
     /// Adds a commit, if its checks hold.
@@ -82,15 +84,18 @@ impl<'a, B: Backend> Plan<'a, B> {
         Ok(Planned { batch: self.batch, before: self.before, tail: self.tail, commit: self.commit })
     }
 
-    fn version(&self, key: &[u8]) -> Result<Option<Version>, Fault> {
+    fn version(&mut self, key: &[u8]) -> Result<Option<Version>, Fault> {
         let raw = self.raw(key)?;
-        raw.map(|raw| Ok(Version(Stored::parse(&raw)?.version))).transpose()
+        let version = raw.as_deref().map(Stored::parse).transpose()?.map(|stored| Version(stored.version));
+        self.checked.insert(key.to_vec(), raw);
+        Ok(version)
     }
 
-    fn raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        match self.batch.get(key) {
-            Some(pending) => Ok(pending.clone()),
-            None => self.backend.get(key),
+    fn raw(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        match (self.batch.get(key), self.checked.remove(key)) {
+            (Some(pending), _) => Ok(pending.clone()),
+            (None, Some(read)) => Ok(read),
+            (None, None) => self.backend.get(key),
         }
     }
 
