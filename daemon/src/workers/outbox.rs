@@ -22,7 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 /// For each connection, so many mails are sent or settled at once: as many as may arrive twice if the power fails.
-const AHEAD: usize = 16;
+const AHEAD: usize = 4;
 /// When the mail server takes nothing at all, it is asked again after this.
 const HELD: Duration = Duration::from_secs(30);
 /// A mail has left its line after so many times the longest step, whatever hangs: nine steps, and four for the message.

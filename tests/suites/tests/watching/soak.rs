@@ -18,7 +18,7 @@ const SEED: u64 = 0x2026_1122_0415_1623;
 /// Its changes.
 const CHANGES: usize = 150;
 /// How long a long one goes on.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_secs(180);
 /// After so many changes, all is held against a fresh search.
 const HELD_EVERY: usize = 150;
 /// People at most: beyond that, one goes for each who comes.
