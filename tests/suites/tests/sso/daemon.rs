@@ -8,7 +8,7 @@ use parvis_stand::sso::{Reply, Sso, SsoOptions};
 use parvis_suites::strange::{self, Habit, strange_daemon};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, refused, slowly};
+use crate::support::{Stage, logged, refused, slowly};
 
 /// What is asked about somebody, and how long it took.
 fn asked(sso: &Sso) -> Result<(Reply, Duration)> {
@@ -49,7 +49,7 @@ fn a_daemon_that_is_stopped_or_hung_lets_nobody_pass_and_is_back_when_it_is_back
     refused(&reply, 503, "unavailable")?;
     assert!(took < Duration::from_secs(2), "nobody is waited for: {took:?}");
     blocked(&stage.sso)?;
-    assert!(stage.sso.log().contains("no answer from the daemon in time"));
+    logged(&stage.sso, "no answer from the daemon in time")?;
     stage.scene.daemon.restart()?;
     assert_eq!(asked(&stage.sso)?.0.json()?["allow"], true);
     Ok(())
@@ -91,7 +91,7 @@ fn whatever_a_strange_daemon_answers_is_no_yes() -> Result<()> {
 fn a_daemon_that_does_not_give_us_the_role_is_said_so() -> Result<()> {
     let stage = Stage::with("[gate]\nsso = [\"@60001\"]\n", SsoOptions::default())?;
     refused(&asked(&stage.sso)?.0, 403, "not-permitted")?;
-    assert!(stage.sso.log().contains("gate.sso"), "{}", stage.sso.log());
+    logged(&stage.sso, "gate.sso")?;
     blocked(&stage.sso)?;
     Ok(())
 }
@@ -101,8 +101,8 @@ fn a_request_that_is_under_way_is_answered_though_it_is_told_to_stop() -> Result
     let (_place, socket) = strange_daemon(strange::silent)?;
     let mut sso = Sso::before(&socket, SsoOptions::default())?;
     let (reply, status) = std::thread::scope(|scope| -> Result<_> {
-        let (said, port) = (&sso.log(), sso.port());
-        assert!(said.contains("listening"));
+        logged(&sso, "listening")?;
+        let port = sso.port();
         let asking = scope.spawn(move || slowly(port));
         std::thread::sleep(Duration::from_millis(400));
         let ended = sso.terminate()?;
