@@ -47,19 +47,54 @@ const OPEN_TABLES: &[&str] = &[
 /// Lists of tables; their keys are checked when they are read.
 const LISTS: &[&str] = &["populations", "directory.writes"];
 
-/// All layers put together; what is wrong with any of them goes to `faults`.
+/// All layers put together. What is wrong with any of them goes to `faults`, and is left out, so that what the rest means
+/// can be judged as well; nothing comes back where a whole file cannot be read.
 pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) -> Option<Raw> {
-    let mut builder =
-        config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
-    for path in layers(file, faults) {
-        let Some(text) = read(&path, faults) else { continue };
-        look(&path.display().to_string(), &text, faults);
-        builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
-    }
-    let (overrides, unknown) = from_environment(environment);
+    let looked: Vec<Option<toml::Table>> = layers(file, faults)
+        .iter()
+        .map(|path| look(&path.display().to_string(), &read(path, faults)?, faults))
+        .collect();
+    let (mut overrides, unknown) = from_environment(environment);
     faults.extend(unknown);
+    let mut tables: Vec<toml::Table> = looked.into_iter().collect::<Option<_>>()?;
+    loop {
+        let raw = serde_path_to_error::deserialize::<_, Raw>(built(file, &tables, &overrides, faults)?);
+        let error = match raw {
+            Ok(raw) => return Some(raw),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        faults.push(Fault::new(file.display(), &path, error.into_inner().to_string()));
+        // Of a list the whole: the others of its items say nothing without it.
+        let key = path.split('[').next().unwrap_or_default();
+        let mut left_out = false;
+        for table in &mut tables {
+            left_out |= leave_out(table, key);
+        }
+        overrides.retain(|(name, _)| {
+            left_out |= name == key;
+            name != key
+        });
+        if !left_out {
+            return None;
+        }
+    }
+}
+
+/// The defaults, these layers over them, and the environment over all.
+fn built(
+    file: &Path,
+    tables: &[toml::Table],
+    overrides: &[(String, config::Value)],
+    faults: &mut Faults,
+) -> Option<config::Config> {
+    let layer = |text: &str| config::File::from_str(text, config::FileFormat::Toml);
+    let mut builder = config::Config::builder().add_source(layer(DEFAULTS));
+    for table in tables {
+        builder = builder.add_source(layer(&table.to_string()));
+    }
     for (key, value) in overrides {
-        builder = match builder.set_override(&key, value) {
+        builder = match builder.set_override(key, value.clone()) {
             Ok(builder) => builder,
             Err(error) => {
                 faults.push(Fault::new("the environment", key, error.to_string()));
@@ -67,17 +102,19 @@ pub fn load(file: &Path, environment: &[(String, String)], faults: &mut Faults) 
             }
         };
     }
-    if !faults.is_empty() {
-        return None;
+    builder.build().map_err(|error| faults.push(Fault::new(file.display(), "", error.to_string()))).ok()
+}
+
+/// Takes a key out of a layer; whether it was there.
+fn leave_out(table: &mut toml::Table, key: &str) -> bool {
+    match key.split_once('.') {
+        None => table.remove(key).is_some(),
+        Some((above, below)) => match table.get_mut(above) {
+            Some(toml::Value::Table(table)) => leave_out(table, below),
+            // What stands where a table should is no table with that key.
+            _ => false,
+        },
     }
-    let built =
-        builder.build().map_err(|error| faults.push(Fault::new(file.display(), "", error.to_string())));
-    let raw = serde_path_to_error::deserialize::<_, Raw>(built.ok()?);
-    raw.map_err(|error| {
-        let key = error.path().to_string();
-        faults.push(Fault::new(file.display(), key, error.into_inner().to_string()));
-    })
-    .ok()
 }
 
 /// The shipped defaults alone, for where there is no configuration yet; with those for Active Directory over them.
@@ -120,15 +157,21 @@ fn read(path: &Path, faults: &mut Faults) -> Option<String> {
     text.map_err(|what| faults.push(Fault::new(path.display(), "", what))).ok()
 }
 
-/// One file by itself: its syntax and its keys.
-fn look(name: &str, text: &str, faults: &mut Faults) {
-    match DeTable::parse(text) {
-        Ok(table) => match DeTable::parse(DEFAULTS) {
-            Ok(known) => keys(name, text, "", table.get_ref(), known.get_ref(), faults),
-            Err(error) => faults.push(Fault::new("the shipped defaults", "", error.to_string())),
-        },
-        Err(error) => faults.push(Fault::new(name, "", error.to_string().trim_end().to_owned())),
+/// One file by itself: its syntax and its keys. What is left of it without those at fault; nothing where its syntax is.
+fn look(name: &str, text: &str, faults: &mut Faults) -> Option<toml::Table> {
+    let table = DeTable::parse(text);
+    let table =
+        table.map_err(|error| faults.push(Fault::new(name, "", error.to_string().trim_end().to_owned())));
+    let known = DeTable::parse(DEFAULTS);
+    let known = known.map_err(|error| faults.push(Fault::new("the shipped defaults", "", error.to_string())));
+    let before = faults.len();
+    keys(name, text, "", table.ok()?.get_ref(), known.ok()?.get_ref(), faults);
+    let left = toml::from_str::<toml::Table>(text);
+    let mut left = left.map_err(|error| faults.push(Fault::new(name, "", error.to_string()))).ok()?;
+    for fault in faults.iter().skip(before) {
+        leave_out(&mut left, &fault.key);
     }
+    Some(left)
 }
 
 fn keys(name: &str, text: &str, above: &str, table: &DeTable<'_>, known: &DeTable<'_>, faults: &mut Faults) {
@@ -256,7 +299,7 @@ mod tests {
         let shown = format!("{}/", folder.path().display());
         let found: Vec<String> = faults.iter().map(|fault| fault.to_string().replace(&shown, "")).collect();
         assert_eq!(found, expected);
-        assert_eq!(raw.is_none(), !expected.is_empty());
+        assert!(raw.is_some(), "what is right is judged too");
     }
 
     #[test]
@@ -282,8 +325,36 @@ mod tests {
     #[test]
     fn a_broken_file_says_where() {
         let mut faults = Vec::new();
-        look("parvis.toml", "[campus]\nname = \n", &mut faults);
+        assert_eq!(look("parvis.toml", "[campus]\nname = \n", &mut faults), None);
         assert!(faults[0].to_string().contains("line 2"), "{}", faults[0]);
+    }
+
+    /// A file with its `conf.d/`; the folder goes when it is dropped.
+    fn layered(file: &str, layers: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parvis.toml");
+        std::fs::write(&path, file).unwrap();
+        std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+        for (name, bytes) in layers {
+            std::fs::write(folder.path().join("conf.d").join(name), bytes).unwrap();
+        }
+        (folder, path)
+    }
+
+    #[test]
+    fn a_broken_file_does_not_hide_what_is_wrong_with_the_others() {
+        let layers: [(&str, &[u8]); 2] = [("10-a.toml", b"\xff"), ("20-b.toml", b"[mail]\nhots = 'x'\n")];
+        let (_folder, file) = layered("[campus\n", &layers);
+        let mut faults = Vec::new();
+        let environment = [("PARVIS__MAIL__HOTS".to_owned(), "x".to_owned())];
+        assert!(load(&file, &environment, &mut faults).is_none());
+        let found: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        for (fault, words) in
+            found.iter().zip(["parvis.toml", "10-a.toml", "20-b.toml:2", "PARVIS__MAIL__HOTS"])
+        {
+            assert!(fault.contains(words), "{words}: {found:?}");
+        }
+        assert_eq!(found.len(), 4, "{found:?}");
     }
 
     #[test]
@@ -298,14 +369,14 @@ mod tests {
 
     #[test]
     fn the_layers_lie_over_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("parvis.toml");
-        std::fs::create_dir(folder.path().join("conf.d")).unwrap();
-        std::fs::write(&file, "[mail]\nhost = \"one\"\nfrom = \"a@univ.example\"\nport = 26\n").unwrap();
-        std::fs::write(folder.path().join("conf.d/10-a.toml"), "[mail]\nhost = \"two\"\nport = 27\n")
-            .unwrap();
-        std::fs::write(folder.path().join("conf.d/20-b.toml"), "[mail]\nhost = \"three\"\n").unwrap();
-        std::fs::write(folder.path().join("conf.d/30-c.toml.bak"), "nonsense").unwrap();
+        let (_folder, file) = layered(
+            "[mail]\nhost = \"one\"\nfrom = \"a@univ.example\"\nport = 26\n",
+            &[
+                ("10-a.toml", b"[mail]\nhost = \"two\"\nport = 27\n"),
+                ("20-b.toml", b"[mail]\nhost = \"three\"\n"),
+                ("30-c.toml.bak", b"nonsense"),
+            ],
+        );
         let environment = [
             ("PARVIS__MAIL__PORT".to_owned(), "28".to_owned()),
             ("PARVIS__CAMPUS__DOMAINS".to_owned(), "a.example, b.example".to_owned()),

@@ -18,6 +18,7 @@ pub use settings::{CharterView, MailSettings, PasswordPolicy, Rates, Roles, Sett
 pub use units::Rate;
 
 use crate::directory;
+use raw::Raw;
 use std::path::{Path, PathBuf};
 
 /// One thing that is wrong with the configuration.
@@ -37,6 +38,14 @@ pub type Faults = Vec<Fault>;
 impl Fault {
     fn new(place: impl std::fmt::Display, key: impl Into<String>, what: impl Into<String>) -> Self {
         Self { place: place.to_string(), key: key.into(), what: what.into() }
+    }
+
+    /// Whether this key, or what it stands in or holds, is the one at fault.
+    fn concerns(&self, key: &str) -> bool {
+        let within = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        within(&self.key, key) || within(key, &self.key)
     }
 }
 
@@ -103,20 +112,19 @@ impl Sources {
 
     /// Reads everything but the secrets, and says where things are.
     pub fn places(&self) -> Result<Places, Faults> {
-        let mut faults = Faults::new();
-        let raw = load::load(&self.file, &self.environment, &mut faults);
-        let Some(raw) = raw else { return Err(faults) };
-        let names = [
-            Some(&raw.links.key_credential),
-            (raw.directory.bind == raw::Bind::Simple).then_some(&raw.directory.bind_password_credential),
-            raw.mail.username.as_ref().map(|_| &raw.mail.password_credential),
-            raw.mail.dkim.selector.as_ref().map(|_| &raw.mail.dkim.key_credential),
-        ];
-        Ok(Places {
-            files: load::layers(&self.file, &mut faults),
-            credentials: names.into_iter().flatten().map(|name| self.credentials.path(name)).collect(),
-            admin_socket: raw.gate.admin_socket,
-            store: raw.store.path,
+        self.meaning(|raw, faults| {
+            let names = [
+                Some(&raw.links.key_credential),
+                (raw.directory.bind == raw::Bind::Simple).then_some(&raw.directory.bind_password_credential),
+                raw.mail.username.as_ref().map(|_| &raw.mail.password_credential),
+                raw.mail.dkim.selector.as_ref().map(|_| &raw.mail.dkim.key_credential),
+            ];
+            Some(Places {
+                files: load::layers(&self.file, faults),
+                credentials: names.into_iter().flatten().map(|name| self.credentials.path(name)).collect(),
+                admin_socket: raw.gate.admin_socket,
+                store: raw.store.path,
+            })
         })
     }
 
@@ -127,37 +135,41 @@ impl Sources {
 
     /// The servers that the configuration names; none where there is no configuration.
     pub fn uris(&self) -> Result<Vec<String>, Faults> {
-        let mut faults = Faults::new();
         if !self.exist() {
             return Ok(Vec::new());
         }
-        let raw = load::load(&self.file, &self.environment, &mut faults);
-        raw.map(|raw| raw.directory.uris).ok_or(faults)
+        self.meaning(|raw, _| Some(raw.directory.uris))
     }
 
     /// Reads what the directory needs, and no other secret than its password; where there is no configuration yet, with
     /// the shipped filters and rules.
     pub fn directory(&self, stated: Stated) -> Result<(directory::Settings, directory::Mapping), Faults> {
-        let mut faults = Faults::new();
-        let (raw, place) = match self.exist() {
-            true => (load::load(&self.file, &self.environment, &mut faults), self.file.display().to_string()),
-            false => (load::shipped(stated.active_directory, &mut faults), "the command line".to_owned()),
-        };
-        let whole = raw.and_then(|raw| resolve::directory(raw, stated, place, self, &mut faults));
-        match whole {
-            Some(whole) if faults.is_empty() => Ok(whole),
-            _ => Err(faults),
+        if self.exist() {
+            let place = self.file.display().to_string();
+            return self.meaning(|raw, faults| resolve::directory(raw, stated, place, self, faults));
         }
+        let mut faults = Faults::new();
+        let raw = load::shipped(stated.active_directory, &mut faults);
+        let place = "the command line".to_owned();
+        let whole = raw.and_then(|raw| resolve::directory(raw, stated, place, self, &mut faults));
+        whole.filter(|_| faults.is_empty()).ok_or(faults)
     }
 
     /// Reads everything and says what it means, or all that is wrong with it.
     pub fn settings(&self) -> Result<Settings, Faults> {
+        self.meaning(|raw, faults| resolve::resolve(raw, self, faults))
+    }
+
+    /// What the files and the environment come to, if nothing is wrong with them. What is written wrong does not hide what
+    /// is meant wrong elsewhere.
+    fn meaning<T>(&self, mean: impl FnOnce(Raw, &mut Faults) -> Option<T>) -> Result<T, Faults> {
         let mut faults = Faults::new();
         let raw = load::load(&self.file, &self.environment, &mut faults);
-        let settings = raw.and_then(|raw| resolve::resolve(raw, self, &mut faults));
-        match settings {
-            Some(settings) if faults.is_empty() => Ok(settings),
-            _ => Err(faults),
-        }
+        let mut more = Faults::new();
+        let whole = raw.and_then(|raw| mean(raw, &mut more));
+        // A key that is at fault was left out, so what it means now is not what was written.
+        more.retain(|fault| fault.key.is_empty() || !faults.iter().any(|known| known.concerns(&fault.key)));
+        faults.extend(more);
+        whole.filter(|_| faults.is_empty()).ok_or(faults)
     }
 }

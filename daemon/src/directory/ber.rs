@@ -2,7 +2,7 @@
 //!
 //! Everything here answers `None` to bytes that are not what was expected; nothing here may panic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use ldap3::asn1::{PL, StructureTag};
 
@@ -173,26 +173,27 @@ pub(super) fn sync_info(message: &StructureTag) -> Option<SyncInfo> {
 type Attributes = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// A search result entry (or a Post-Read value, which has the same form): DN and attributes, names in lower case.
-pub(super) fn attributes(entry: &StructureTag) -> Option<(String, Attributes)> {
-    let PL::C(parts) = &entry.payload else { return None };
-    let [dn, list] = parts.as_slice() else { return None };
-    let PL::C(list) = &list.payload else { return None };
-    let dn = String::from_utf8(primitive(dn)?.to_vec()).ok()?;
+pub(super) fn attributes(entry: StructureTag) -> Option<(String, Attributes)> {
+    let [dn, list] = constructed(entry)?.try_into().ok()?;
+    let dn = String::from_utf8(content(dn)?).ok()?;
     let mut read = Attributes::new();
-    for attribute in list {
-        let PL::C(pair) = &attribute.payload else { return None };
-        let [name, values] = pair.as_slice() else { return None };
-        let PL::C(values) = &values.payload else { return None };
-        let name = std::str::from_utf8(primitive(name)?).ok()?.to_ascii_lowercase();
-        let values =
-            values.iter().map(|value| primitive(value).map(<[u8]>::to_vec)).collect::<Option<Vec<_>>>()?;
-        read.entry(name).or_default().extend(values);
+    for attribute in constructed(list)? {
+        let [name, values] = constructed(attribute)?.try_into().ok()?;
+        let mut name = String::from_utf8(content(name)?).ok()?;
+        name.make_ascii_lowercase();
+        let values = constructed(values)?.into_iter().map(content).collect::<Option<Vec<_>>>()?;
+        match read.entry(name) {
+            btree_map::Entry::Vacant(first) => {
+                first.insert(values);
+            }
+            btree_map::Entry::Occupied(more) => more.into_mut().extend(values),
+        }
     }
     Some((dn, read))
 }
 
 /// An entry, if it can be read and says who it is.
-pub(super) fn entry(found: &StructureTag, dialect: Dialect) -> Option<Entry> {
+pub(super) fn entry(found: StructureTag, dialect: Dialect) -> Option<Entry> {
     let (dn, attributes) = attributes(found)?;
     let (uuid, stamp) = (dialect.uuid(&attributes)?, dialect.stamp(&attributes));
     Some(Entry { uuid, dn, stamp, attributes })
@@ -202,6 +203,20 @@ fn primitive(tag: &StructureTag) -> Option<&[u8]> {
     match &tag.payload {
         PL::P(bytes) => Some(bytes),
         PL::C(_) => None,
+    }
+}
+
+fn content(tag: StructureTag) -> Option<Vec<u8>> {
+    match tag.payload {
+        PL::P(bytes) => Some(bytes),
+        PL::C(_) => None,
+    }
+}
+
+fn constructed(tag: StructureTag) -> Option<Vec<StructureTag>> {
+    match tag.payload {
+        PL::P(_) => None,
+        PL::C(parts) => Some(parts),
     }
 }
 

@@ -83,7 +83,9 @@ pub(super) async fn schema(
     let attributes: Arc<[String]> = ["attributeTypes", "objectClasses"].map(str::to_owned).into();
     let query = Query { base, scope: Scope::Base, filter: "(objectClass=subschema)", attributes, limit: 1 };
     let answer = search(link.ldap(), &query, limit).await?;
-    let Some((_, read)) = answer.entries.first().and_then(ber::attributes) else { return Ok(None) };
+    let Some((_, read)) = answer.entries.into_iter().next().and_then(ber::attributes) else {
+        return Ok(None);
+    };
     let of =
         |name: &str| read.get(name).into_iter().flatten().filter_map(|value| std::str::from_utf8(value).ok());
     let schema = Schema::read(of("attributetypes"), of("objectclasses"));
@@ -118,7 +120,7 @@ pub(super) async fn database(
     let answer = search(link.ldap(), &query, limit).await?;
     let base = comparable(base.as_bytes());
     let mut best: Option<(usize, Database)> = None;
-    for (dn, read) in answer.entries.iter().filter_map(ber::attributes) {
+    for (dn, read) in answer.entries.into_iter().filter_map(ber::attributes) {
         let texts = |name: &str| -> Vec<String> {
             let values = read.get(name).into_iter().flatten();
             values.filter_map(|value| String::from_utf8(value.clone()).ok()).collect()
@@ -141,7 +143,7 @@ pub(super) async fn database(
     let filter = "(objectClass=olcPPolicyConfig)";
     let query = Query { base: &database.dn, scope: Scope::Subtree, filter, attributes, limit: 0 };
     let answer = search(link.ldap(), &query, limit).await?;
-    database.policy = answer.entries.first().and_then(ber::attributes).map(|(dn, _)| dn);
+    database.policy = answer.entries.into_iter().next().and_then(ber::attributes).map(|(dn, _)| dn);
     Ok(Some(database))
 }
 

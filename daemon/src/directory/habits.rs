@@ -106,6 +106,9 @@ impl Habits {
     /// In lower case, letter by letter. Of the letters that change their length or came late to Unicode, the servers know
     /// one at most.
     pub(super) fn lower(self, text: &str) -> String {
+        if text.is_ascii() {
+            return text.to_ascii_lowercase();
+        }
         let mut lower = String::with_capacity(text.len());
         for c in text.chars() {
             match c {

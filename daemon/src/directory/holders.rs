@@ -46,6 +46,21 @@ impl Holders {
         let attributes = attributes.chain(looked_at.iter().cloned()).chain(settings.address_targets.clone());
         Ok(Self { filter: filter.to_owned(), attributes: attributes.collect(), looked_at })
     }
+
+    /// The filter for whoever holds one of these spellings of an address; none where the directory is not asked.
+    pub(super) fn asking(&self, spellings: &[String]) -> Option<String> {
+        if self.filter.is_empty() || spellings.is_empty() {
+            return None;
+        }
+        let one =
+            |spelling: &String| self.filter.replace("{address}", &ldap3::ldap_escape(spelling.as_str()));
+        Some(format!("(|{})", spellings.iter().map(one).collect::<String>()))
+    }
+
+    /// The attributes that it looks into, in lower case.
+    pub(super) fn looked_at(&self) -> &[String] {
+        &self.looked_at
+    }
 }
 
 impl Directory {
@@ -56,12 +71,7 @@ impl Directory {
     /// As [`Directory::find`].
     pub async fn holders(&self, spellings: &[String]) -> Result<Vec<Entry>, DirectoryError> {
         let (prepared, held) = (&self.inner.prepared, &self.inner.prepared.holders);
-        if held.filter.is_empty() || spellings.is_empty() {
-            return Ok(Vec::new());
-        }
-        let one =
-            |spelling: &String| held.filter.replace("{address}", &ldap3::ldap_escape(spelling.as_str()));
-        let each = format!("(|{})", spellings.iter().map(one).collect::<String>());
+        let Some(each) = held.asking(spellings) else { return Ok(Vec::new()) };
         let filter = self.dialect().people(&each);
         let query = Query {
             base: &prepared.settings.base,
@@ -74,7 +84,7 @@ impl Directory {
         match answer.result.rc {
             // More than asked for is an answer as well.
             0 | 4 => {
-                Ok(answer.entries.iter().filter_map(|found| ber::entry(found, self.dialect())).collect())
+                Ok(answer.entries.into_iter().filter_map(|found| ber::entry(found, self.dialect())).collect())
             }
             _ => Err(refused(&answer)),
         }
@@ -83,6 +93,6 @@ impl Directory {
     /// In which attributes [`Directory::holders`] looks, in lower case. A server finds an address in their subtypes too
     /// (`supannAutreMail` is one of `mail`), and those are the person's other addresses.
     pub fn holding_attributes(&self) -> &[String] {
-        &self.inner.prepared.holders.looked_at
+        self.inner.prepared.holders.looked_at()
     }
 }

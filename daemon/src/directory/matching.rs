@@ -179,6 +179,9 @@ fn piece(kind: Kind, bytes: &[u8], trim_start: bool, trim_end: bool, habits: Hab
 
 /// Spaces at the ends gone, runs of spaces made one.
 fn folded(text: &str) -> String {
+    if !(text.starts_with(' ') || text.ends_with(' ') || text.contains("  ")) {
+        return text.to_owned();
+    }
     text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

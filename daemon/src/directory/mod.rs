@@ -94,7 +94,7 @@ impl Entry {
     /// The values of an attribute that are UTF-8, in the directory's order.
     pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.attributes
-            .get(&name.to_ascii_lowercase())
+            .get(schema::lower(name).as_ref())
             .into_iter()
             .flatten()
             .filter_map(|value| std::str::from_utf8(value).ok())

@@ -133,12 +133,14 @@ impl Reached {
         let base = &self.prepared.settings.base;
         let attributes = Arc::clone(&self.prepared.attributes);
         let query = Query { base, scope: Scope::Subtree, filter: &filter, attributes, limit: NAMED };
-        let answer = self.ask(&query).await?;
-        match (answer.entries.as_slice(), answer.result.rc) {
-            ([], 0) => Ok(Holders::Nobody),
-            ([one], 0) => Ok(Holders::One(Box::new(entry(one, self.learnt.dialect)?))),
-            (several, 0 | 4) => {
-                Ok(Holders::Several(several.iter().filter_map(ber::attributes).map(|(dn, _)| dn).collect()))
+        let mut answer = self.ask(&query).await?;
+        let last = answer.entries.pop();
+        match (last, answer.entries.is_empty(), answer.result.rc) {
+            (None, _, 0) => Ok(Holders::Nobody),
+            (Some(one), true, 0) => Ok(Holders::One(Box::new(entry(one, self.learnt.dialect)?))),
+            (last, _, 0 | 4) => {
+                let all = answer.entries.into_iter().chain(last);
+                Ok(Holders::Several(all.filter_map(ber::attributes).map(|(dn, _)| dn).collect()))
             }
             _ => Err(refused(&answer)),
         }

@@ -26,11 +26,14 @@ impl Directory {
         }
         let prepared = &self.inner.prepared;
         let filter = self.dialect().people(&prepared.login_filter(login));
-        let answer = self.ask(&self.people(&filter, 2)).await?;
-        match (answer.entries.as_slice(), answer.result.rc) {
-            ([], 0) => Ok(Found::Nobody),
-            ([one], 0) => self.readable(one).map(|entry| Found::One(Box::new(entry))),
-            (several, 0 | 4) => Ok(Found::Several(several.iter().filter_map(dn).collect())),
+        let mut answer = self.ask(&self.people(&filter, 2)).await?;
+        let last = answer.entries.pop();
+        match (last, answer.entries.is_empty(), answer.result.rc) {
+            (None, _, 0) => Ok(Found::Nobody),
+            (Some(one), true, 0) => self.readable(one).map(|entry| Found::One(Box::new(entry))),
+            (last, _, 0 | 4) => {
+                Ok(Found::Several(answer.entries.into_iter().chain(last).filter_map(dn).collect()))
+            }
             _ => Err(refused(&answer)),
         }
     }
@@ -41,10 +44,10 @@ impl Directory {
     /// As [`Directory::find`].
     pub async fn read(&self, uuid: EntryUuid) -> Result<Option<Entry>, DirectoryError> {
         let filter = self.dialect().uuid_filter(uuid);
-        let answer = self.ask(&self.people(&filter, 2)).await?;
-        match (answer.entries.as_slice(), answer.result.rc) {
-            ([], 0) => Ok(None),
-            ([one], 0) => self.readable(one).map(Some),
+        let mut answer = self.ask(&self.people(&filter, 2)).await?;
+        match (answer.entries.pop(), answer.entries.is_empty(), answer.result.rc) {
+            (None, _, 0) => Ok(None),
+            (Some(one), true, 0) => self.readable(one).map(Some),
             _ => Err(refused(&answer)),
         }
     }
@@ -55,13 +58,13 @@ impl Directory {
         Query { base: &prepared.settings.base, scope: Scope::Subtree, filter, attributes, limit }
     }
 
-    fn readable(&self, found: &ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
+    fn readable(&self, found: ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
         entry(found, self.dialect())
     }
 }
 
 /// An entry that was found, if it says who it is.
-pub(super) fn entry(found: &ldap3::asn1::StructureTag, dialect: Dialect) -> Result<Entry, DirectoryError> {
+pub(super) fn entry(found: ldap3::asn1::StructureTag, dialect: Dialect) -> Result<Entry, DirectoryError> {
     ber::entry(found, dialect).ok_or_else(|| DirectoryError::Refused {
         code: 0,
         text: format!(
@@ -71,7 +74,7 @@ pub(super) fn entry(found: &ldap3::asn1::StructureTag, dialect: Dialect) -> Resu
     })
 }
 
-fn dn(found: &ldap3::asn1::StructureTag) -> Option<String> {
+fn dn(found: ldap3::asn1::StructureTag) -> Option<String> {
     ber::attributes(found).map(|(dn, _)| dn)
 }
 

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::ops::Bound;
+use std::sync::{LazyLock, OnceLock};
 
 use super::Entry;
 use super::habits::Habits;
@@ -18,16 +19,18 @@ pub struct Schema {
     classes: HashMap<String, Class>,
     complete: bool,
     habits: Habits,
+    /// By the canonical name of a type: all names, in order, that stand for it in an entry. Made when it is first asked for.
+    standing_for: OnceLock<HashMap<String, Vec<String>>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct AttributeType {
     canonical: String,
     sup: Option<String>,
-    equality: Option<String>,
-    ordering: Option<String>,
-    substrings: Option<String>,
-    syntax: Option<String>,
+    equality: Option<Kind>,
+    ordering: Option<Kind>,
+    substrings: Option<Kind>,
+    syntax: Option<Kind>,
     operational: bool,
 }
 
@@ -55,6 +58,7 @@ impl Schema {
     #[must_use]
     pub(super) fn by(mut self, habits: Habits) -> Schema {
         self.habits = habits;
+        self.standing_for = OnceLock::new();
         self
     }
 
@@ -94,35 +98,33 @@ impl Schema {
     pub(super) fn values<'a>(&'a self, entry: &'a Entry, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let (base, options) = name.split_once(';').unwrap_or((name, ""));
         let options: Vec<&str> = options.split(';').filter(|option| !option.is_empty()).collect();
-        let known = self.find(base).is_some() || !self.complete;
-        let canonical = self.canonical(base);
-        entry
-            .attributes
-            .iter()
-            .filter(move |(held, _)| {
-                let (base, has) = held.split_once(';').unwrap_or((held, ""));
-                known
-                    && options.iter().all(|option| has.split(';').any(|has| has == *option))
-                    && if self.habits.subtypes() {
-                        self.is_a(base, &canonical)
-                    } else {
-                        self.canonical(base) == canonical
-                    }
-            })
-            .flat_map(|(_, values)| values.iter().map(Vec::as_slice))
+        let found = self.find(base);
+        let known = found.is_some() || !self.complete;
+        let canonical = canonical_of(found, base);
+        let names = self.standing_for().get(canonical.as_ref()).filter(|_| known);
+        let names = names.map_or(&[][..], Vec::as_slice);
+        // A name that the schema does not have stands for itself.
+        let itself = Some(canonical).filter(|itself| known && !names.iter().any(|name| name == itself));
+        let names = names.iter().map(|name| Cow::Borrowed(name.as_str())).chain(itself);
+        let meant = move |(held, _): &(&String, _)| {
+            let has = || held.split(';').skip(1);
+            options.iter().all(|option| has().any(|has| has == *option))
+        };
+        let held = names.flat_map(move |name| described(entry, &name)).filter(meant);
+        held.flat_map(|(_, values)| values.iter().map(Vec::as_slice))
     }
 
     /// The family of the equality rule; `None`: there is none, or the attribute is unknown.
     pub(super) fn equality(&self, name: &str) -> Option<Kind> {
-        self.rule(name, |found| found.equality.as_deref())
+        self.rule(name, |found| found.equality)
     }
 
     pub(super) fn ordering(&self, name: &str) -> Option<Kind> {
-        self.rule(name, |found| found.ordering.as_deref())
+        self.rule(name, |found| found.ordering)
     }
 
     pub(super) fn substrings(&self, name: &str) -> Option<Kind> {
-        self.rule(name, |found| found.substrings.as_deref())
+        self.rule(name, |found| found.substrings)
     }
 
     /// An object class's first name in lower case; `None` where the server's schema does not know it.
@@ -181,37 +183,49 @@ impl Schema {
     }
 
     fn canonical<'a>(&'a self, base: &'a str) -> Cow<'a, str> {
-        self.find(base).map_or_else(|| lower(base), |found| Cow::Borrowed(&found.canonical))
+        canonical_of(self.find(base), base)
     }
 
-    fn is_a(&self, base: &str, canonical: &str) -> bool {
-        let base = lower(base);
-        let mut name = base.as_ref();
-        for _ in 0..MAX_SUPERIORS {
-            let Some(found) = self.types.get(name) else { return name == canonical };
-            if found.canonical == canonical {
-                return true;
+    /// By the canonical name of a type: its names and, where the server's habits have it so, those of its subtypes.
+    fn standing_for(&self) -> &HashMap<String, Vec<String>> {
+        self.standing_for.get_or_init(|| {
+            let mut all: HashMap<String, Vec<String>> = HashMap::new();
+            for name in self.types.keys() {
+                for above in self.above(name) {
+                    all.entry(above.into_owned()).or_default().push(name.clone());
+                }
             }
-            match &found.sup {
-                Some(sup) => name = sup,
-                None => return false,
+            all.values_mut().for_each(|names| names.sort());
+            all
+        })
+    }
+
+    /// The canonical names of a type and, where they are meant by it too, of its superiors.
+    fn above<'a>(&'a self, name: &'a str) -> Vec<Cow<'a, str>> {
+        let mut above = vec![self.canonical(name)];
+        let mut found = self.find(name).filter(|_| self.habits.subtypes());
+        while let Some(sup) = found.and_then(|found| found.sup.as_deref()) {
+            if above.len() > MAX_SUPERIORS {
+                break;
             }
+            above.push(self.canonical(sup));
+            found = self.find(sup);
         }
-        false
+        above
     }
 
-    fn rule(&self, name: &str, of: impl Fn(&AttributeType) -> Option<&str>) -> Option<Kind> {
+    fn rule(&self, name: &str, of: impl Fn(&AttributeType) -> Option<Kind>) -> Option<Kind> {
         let Some(mut found) = self.find(name) else {
             return (!self.complete).then_some(Kind::IgnoreCase);
         };
         for _ in 0..MAX_SUPERIORS {
             if let Some(rule) = of(found) {
-                return Some(self.habits.rule(Kind::of(rule)));
+                return Some(self.habits.rule(rule));
             }
             let ruled = found.sup.as_ref().and_then(|sup| self.find(sup));
             match (ruled, self.habits.by_syntax()) {
                 (Some(above), _) => found = above,
-                (None, true) => return Some(self.habits.rule(Kind::of_syntax(found.syntax.as_deref()?))),
+                (None, true) => return Some(self.habits.rule(found.syntax?)),
                 (None, false) => return None,
             }
         }
@@ -222,13 +236,14 @@ impl Schema {
         let words = Definition::read(definition);
         let Some((canonical, names)) = words.names() else { return };
         let one = |key| words.after(key).into_iter().next();
+        let rule = |key| one(key).map(|rule| Kind::of(&rule));
         let found = AttributeType {
             canonical,
             sup: one("SUP").map(|sup| sup.to_ascii_lowercase()),
-            equality: one("EQUALITY"),
-            ordering: one("ORDERING"),
-            substrings: one("SUBSTR"),
-            syntax: one("SYNTAX"),
+            equality: rule("EQUALITY"),
+            ordering: rule("ORDERING"),
+            substrings: rule("SUBSTR"),
+            syntax: one("SYNTAX").map(|syntax| Kind::of_syntax(&syntax)),
             operational: one("USAGE").is_some_and(|usage| usage != "userApplications"),
         };
         names.into_iter().for_each(|name| {
@@ -248,8 +263,26 @@ impl Schema {
     }
 }
 
+/// The canonical name of a type; of what the schema does not have, its own.
+fn canonical_of<'a>(found: Option<&'a AttributeType>, base: &'a str) -> Cow<'a, str> {
+    found.map_or_else(|| lower(base), |found| Cow::Borrowed(&found.canonical))
+}
+
+/// What an entry has under a name, without options and with any.
+fn described<'a>(
+    entry: &'a Entry,
+    name: &str,
+) -> impl Iterator<Item = (&'a String, &'a Vec<Vec<u8>>)> + use<'a> {
+    let held = &entry.attributes;
+    let after = (Bound::Excluded(name), Bound::Unbounded);
+    let more = held.range::<str, _>(after).next().is_some_and(|(next, _)| next.starts_with(name));
+    // In ASCII, `<` comes next to `;`.
+    let with_options = more.then(|| held.range(format!("{name};")..format!("{name}<")));
+    held.get_key_value(name).into_iter().chain(with_options.into_iter().flatten())
+}
+
 /// In lower case; most names are already, and are not copied.
-fn lower(name: &str) -> Cow<'_, str> {
+pub(super) fn lower(name: &str) -> Cow<'_, str> {
     match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Owned(name.to_ascii_lowercase()),
         false => Cow::Borrowed(name),
@@ -351,6 +384,51 @@ mod tests {
         {
             assert_eq!(schema.admits(&held(class), name), admits, "{class} {name}");
         }
+    }
+
+    #[test]
+    fn a_description_stands_for_its_subtypes_and_options_and_for_nothing_that_begins_alike() {
+        let types =
+            ["( 1 NAME 'name' )", "( 2 NAME ( 'cn' 'commonName' ) SUP name )", "( 3 NAME 'odd' SUP beyond )"];
+        let held = [
+            "1",
+            "cn",
+            "cn-x",
+            "cn0",
+            "cn;lang-fr",
+            "cn;lang-fr;x",
+            "commonname;x",
+            "name",
+            "name;x",
+            "odd",
+            "beyond",
+        ];
+        let attributes = held.map(|name| (name.to_owned(), vec![name.as_bytes().to_vec()]));
+        let entry = Entry {
+            uuid: crate::directory::EntryUuid([0; 16]),
+            dn: String::new(),
+            stamp: String::new(),
+            attributes: attributes.into(),
+        };
+        let complete = || Schema::read(types.into_iter(), std::iter::empty());
+        let check = |schema: Schema, asked: &str, expected: &[&str]| {
+            let mut found: Vec<&str> =
+                schema.values(&entry, asked).map(|value| std::str::from_utf8(value).unwrap()).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{asked}");
+        };
+        let (cn, all) = (["cn", "cn;lang-fr", "cn;lang-fr;x", "commonname;x"], ["name", "name;x"]);
+        check(complete(), "CommonName", &cn);
+        check(complete(), "cn;x", &["cn;lang-fr;x", "commonname;x"]);
+        check(complete(), "cn;x;lang-fr", &["cn;lang-fr;x"]);
+        check(complete(), "name", &[&["1"][..], &cn, &all].concat());
+        check(complete().by(Habits::Ds389), "name", &[&["1"][..], &all].concat());
+        check(complete().by(Habits::Samba), "name", &all);
+        check(complete(), "cn-x", &[]);
+        check(complete(), "beyond", &[]);
+        let unknown = || Schema { complete: false, ..complete() };
+        check(unknown(), "cn-x", &["cn-x"]);
+        check(unknown(), "beyond", &["beyond", "odd"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::store::{Check, Commit, Store, StoreError, Write};
 use keys::Keys;
 use limits::Counted;
 use memo::Memo;
-use parvis_enrolment::{Answer, Effect, Enrolment, Event, Fact, Moment, PersonId, Refusal, decide};
+use parvis_enrolment::{Answer, Effect, Enrolment, Event, Fact, Moment, PersonId, Refusal, Stage, decide};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tanks::Tanks;
@@ -65,6 +65,9 @@ pub enum Failure {
     /// The rules say no.
     #[error("refused")]
     Refused(Refusal),
+    /// The enrolment is over, and it was asked only of one that is not.
+    #[error("the enrolment is over")]
+    Over,
     /// The store cannot: try again later.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +91,9 @@ pub struct Ask {
     pub counted: Vec<Counted>,
     /// Written with it: the outbox entry that an outcome settles.
     pub extra: Vec<Write>,
+    /// Nothing is decided where the enrolment is over: what is asked may be old news. It is seen in the same record that would
+    /// be decided on, which may be younger than one that was read before.
+    pub unless_over: bool,
 }
 
 /// What came of it.
@@ -111,7 +117,13 @@ impl Acted {
 impl Ask {
     /// Something that is not counted.
     pub fn new(person: PersonId, by: Actor, event: Event) -> Self {
-        Self { person, events: vec![event], by, locale: None, counted: Vec::new(), extra: Vec::new() }
+        Self::of(person, by, vec![event])
+    }
+
+    /// Several events, one after the other.
+    pub fn of(person: PersonId, by: Actor, events: Vec<Event>) -> Self {
+        let (counted, extra) = (Vec::new(), Vec::new());
+        Self { person, events, by, locale: None, counted, extra, unless_over: false }
     }
 }
 
@@ -174,6 +186,9 @@ impl Engine {
                 Some(held) => self.memo.decode(ask.person, &held.value)?,
                 None => Arc::new(Dossier::unseen(ask.person, chance::id(), now)),
             };
+            if ask.unless_over && matches!(before.enrolment.stage, Stage::Done { .. }) {
+                return Err(Failure::Over);
+            }
             let mut draft = Draft::new(before, ask.by.clone(), ask.locale.clone(), now);
             let decided = draft.run(&ask.events, &settings, attempt.wait());
             let (commit, written) = draft.commit(version, &ask.extra);
@@ -183,7 +198,8 @@ impl Engine {
             if attempted && !attempt.commit(self.store.as_ref(), commit).await? {
                 continue;
             }
-            if let Some(written) = written {
+            // Whom only the directory speaks of is nobody at the steps.
+            if let Some(written) = written.filter(|_| ask.by != Actor::Directory) {
                 self.memo.keep(ask.person, written, draft.dossier.clone());
             }
             self.mail.tell(mailed);
@@ -254,7 +270,7 @@ impl Draft {
     ) -> Result<Answer, Refusal> {
         let mut answer = Answer::State;
         for event in events {
-            let moment = Moment { now: self.now, fresh: [chance::id(), chance::id(), chance::id()], wait };
+            let moment = Moment { now: self.now, fresh: chance::ids(), wait };
             let decision = decide(&self.dossier.enrolment, event.clone(), &settings.policy, &moment)?;
             if self.dossier.enrolment != decision.enrolment {
                 Arc::make_mut(&mut self.dossier).enrolment = decision.enrolment;

@@ -5,11 +5,11 @@ use super::doubt::{BELIEVED, Doubt, believed};
 use super::people::{person, sighting};
 use super::{Ask, Engine, Failure};
 use crate::directory::{DirectoryError, EntryUuid, Sighting, watch};
-use crate::dossier::{Actor, key};
+use crate::dossier::{Actor, Dossier, key};
 use crate::service::health::{Board, State};
 use crate::service::outside;
 use crate::store::{Commit, Write};
-use parvis_enrolment::{Event, Id, PersonId, Stage, Standing};
+use parvis_enrolment::{Enrolment, Event, Id, PersonId, Stage, Standing};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ const AT_ONCE: usize = 256;
 const KEPT_EVERY: Duration = Duration::from_secs(1);
 /// How often an entry is asked for that the directory refuses to show.
 const REFUSALS: u32 = 3;
+/// How long the outcome of an activation is waited for that the watch seems to have seen.
+const SETTLED: Duration = Duration::from_secs(1);
 /// What a refresh said and was not believed is looked at again after this, by a whole refresh.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// So is what could not be taken in.
@@ -35,8 +37,6 @@ struct Follower {
     engine: Arc<Engine>,
     board: Arc<Board>,
     doubt: Option<Doubt>,
-    /// Nobody was open when the watch began: whoever is by its first refresh was told by it.
-    fresh: bool,
     /// When to begin with a whole refresh; until then no place in the directory's history is kept.
     again: Option<Instant>,
     /// The newest place in the directory's history that is not kept yet.
@@ -54,7 +54,6 @@ pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
         engine,
         board,
         doubt: None,
-        fresh: false,
         again: None,
         newest: None,
         kept: Instant::now(),
@@ -67,7 +66,6 @@ pub async fn follow(engine: Arc<Engine>, board: Arc<Board>) {
             Ok(prepared) => prepared,
             Err(faults) => return tracing::error!(?faults, "the directory's settings cannot be used"),
         };
-        follower.fresh = follower.engine.store.scan(b"i", b"j", 1).is_ok_and(|open| open.is_empty());
         let (sink, mut sightings) = mpsc::channel(WAITING);
         let watching = tokio::spawn(watch(prepared, outside(), cookie.take(), sink));
         follower.listen(&mut sightings).await;
@@ -136,8 +134,7 @@ impl Follower {
             }
             Sighting::Refreshed { complete, cookie, way } => {
                 self.settle().await;
-                let fresh = std::mem::take(&mut self.fresh);
-                if let Some(complete) = complete.filter(|_| !fresh) {
+                if let Some(complete) = complete {
                     self.absent(&complete).await;
                 }
                 if self.doubt.is_none() {
@@ -236,8 +233,9 @@ impl Follower {
 
 /// What the watch only hinted at is read before it is believed. False where the directory will not say.
 async fn read_and_see(engine: &Arc<Engine>, id: PersonId) -> bool {
-    if !matches!(engine.dossier(id), Ok(Some(_))) {
-        return true;
+    match settled(engine, id).await {
+        Ok(Some(dossier)) if !echoes(&dossier.enrolment) => {}
+        _ => return true,
     }
     let mut wait = Duration::from_millis(100);
     let mut refusals = 0;
@@ -261,16 +259,48 @@ async fn read_and_see(engine: &Arc<Engine>, id: PersonId) -> bool {
     }
 }
 
+/// The person's dossier; while an activation is under way, what comes of it is waited for, but not for long.
+async fn settled(engine: &Engine, id: PersonId) -> Result<Option<Arc<Dossier>>, Failure> {
+    let under_way = |held: &Arc<Dossier>| matches!(held.enrolment.stage, Stage::Activating { .. });
+    let mut dossier = engine.dossier(id)?;
+    if dossier.as_ref().is_some_and(under_way) {
+        let mut changes = engine.changes(id);
+        let limit = Instant::now() + SETTLED;
+        // Once more: it may have changed before it was listened to.
+        dossier = engine.dossier(id)?;
+        while dossier.as_ref().is_some_and(under_way)
+            && tokio::time::timeout_at(limit, changes.changed()).await.is_ok()
+        {
+            dossier = engine.dossier(id)?;
+        }
+    }
+    Ok(dossier)
+}
+
+/// Whether somebody who left those that are watched did so by our own write, of which everything is known: then reading the
+/// entry would say nothing new, and is one question less for each activation. What happens to it afterwards is no
+/// affair of the watch, which follows provisional entries. A marker may be written by the activation itself: it is read.
+fn echoes(enrolment: &Enrolment) -> bool {
+    let known = matches!(&enrolment.stage, Stage::Done { stamp: Some(_), drift: None, .. });
+    known && enrolment.profile.marker.is_none()
+}
+
 /// One event, kept before the next is taken: a full store holds the watch back instead of losing people.
-async fn see(engine: &Arc<Engine>, id: PersonId, event: Event) {
-    let event = match certain(engine, id, event).await {
-        Some(event) => event,
-        None => return,
-    };
+///
+/// A provisional entry of somebody who is done may be an old event on its way: read again before a round begins. Nothing
+/// begins with any other, and an activation's own echo must not cost the directory another question.
+async fn see(engine: &Arc<Engine>, id: PersonId, mut event: Event) {
+    let mut certain = !matches!(&event, Event::Sighted(seen) if seen.standing == Standing::Provisional);
     let mut wait = Duration::from_millis(100);
     loop {
-        match engine.act(Ask::new(id, Actor::Directory, event.clone())).await {
+        let ask = Ask { unless_over: !certain, ..Ask::new(id, Actor::Directory, event.clone()) };
+        match engine.act(ask).await {
             Ok(_) | Err(Failure::Refused(_)) => return,
+            Err(Failure::Over) => {
+                // Boxed: it is rare, and would be most of what each task of a refresh is made of.
+                event = Box::pin(read_sighting(engine, id)).await.unwrap_or(event);
+                certain = true;
+            }
             Err(Failure::Unreadable(error)) => return tracing::error!(%error, "failed to take in a sighting"),
             // The same again would fail for ever, and hold back everybody after this one.
             Err(Failure::Store(error)) if error.lasting() => {
@@ -283,16 +313,4 @@ async fn see(engine: &Arc<Engine>, id: PersonId, event: Event) {
             }
         }
     }
-}
-
-/// A provisional entry of somebody who is done may be an old event on its way: read again before a round begins.
-/// Nothing begins with any other, and an activation's own echo must not cost the directory another question.
-async fn certain(engine: &Arc<Engine>, id: PersonId, event: Event) -> Option<Event> {
-    let begins = matches!(&event, Event::Sighted(seen) if seen.standing == Standing::Provisional);
-    let done = begins
-        && matches!(engine.dossier(id), Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Done { .. }));
-    if !done {
-        return Some(event);
-    }
-    read_sighting(engine, id).await.ok().or(Some(event))
 }

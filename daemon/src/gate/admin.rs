@@ -263,7 +263,7 @@ pub fn failed(failure: EngineFailure) -> Failure {
     match failure {
         EngineFailure::Refused(refusal) => refused("refused", sentence(&refusal)),
         EngineFailure::Store(error) => unavailable(error),
-        EngineFailure::Contended => refused("unavailable", EngineFailure::Contended.to_string()),
+        EngineFailure::Contended | EngineFailure::Over => refused("unavailable", failure.to_string()),
         EngineFailure::Unreadable(error) => fault(&error.to_string()),
     }
 }

@@ -149,16 +149,7 @@ async fn arrive(desk: &Desk, entry: &Entry, request: Request) -> Result<Acted, F
     let seen = sighting(&desk.settings, &engine.directory(), entry, true);
     let counted = vec![limits::of_account(&engine.keys, &desk.settings.rates, Class::SignIn, id)];
     let events = vec![Event::Sighted(seen), Event::Asked(request)];
-    engine
-        .act(Ask {
-            person: id,
-            events,
-            by: desk.actor(),
-            locale: desk.asked.clone(),
-            counted,
-            extra: Vec::new(),
-        })
-        .await
+    engine.act(Ask { locale: desk.asked.clone(), counted, ..Ask::of(id, desk.actor(), events) }).await
 }
 
 /// A login that the directory does not have.

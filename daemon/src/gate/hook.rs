@@ -222,7 +222,7 @@ pub fn trouble(failure: EngineFailure, person: Option<String>) -> Trouble {
     match failure {
         EngineFailure::Refused(refusal) => Trouble::Refused(refusal, person),
         EngineFailure::Store(error) => Trouble::Unavailable(error.to_string()),
-        EngineFailure::Contended => Trouble::Unavailable(EngineFailure::Contended.to_string()),
+        EngineFailure::Contended | EngineFailure::Over => Trouble::Unavailable(failure.to_string()),
         EngineFailure::Unreadable(error) => Trouble::Fault(error.to_string()),
     }
 }

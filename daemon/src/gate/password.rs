@@ -59,14 +59,8 @@ pub async fn password(desk: &Desk, call: Password) -> Result<StepAnswer, Trouble
     }
     let fault = judge(desk, here.enrolment(), &secret).await?;
     let request = Request::Password { session: token.id, fault, attempt: attempt(&entry, clock::now()) };
-    let ask = Ask {
-        person: person(&entry),
-        events: vec![Event::Sighted(seen), Event::Asked(request)],
-        by: desk.actor(),
-        locale: desk.asked.clone(),
-        counted,
-        extra: Vec::new(),
-    };
+    let events = vec![Event::Sighted(seen), Event::Asked(request)];
+    let ask = Ask { locale: desk.asked.clone(), counted, ..Ask::of(person(&entry), desk.actor(), events) };
     let acted = engine.act(ask).await.map_err(|failure| trouble(failure, locale.clone()))?;
     if acted.answer != Answer::Write {
         return view::step_answer(desk, acted.enrolment(), acted.answer, Some(token.id));

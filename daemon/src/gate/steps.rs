@@ -168,12 +168,9 @@ impl Desk {
     /// Puts a request to the rules.
     pub async fn ask(&self, token: Token, counted: &[Counted], request: Request) -> Result<Acted, Trouble> {
         let ask = Ask {
-            person: token.person,
-            events: vec![Event::Asked(request)],
-            by: self.actor(),
             locale: self.asked.clone(),
             counted: counted.to_vec(),
-            extra: Vec::new(),
+            ..Ask::new(token.person, self.actor(), Event::Asked(request))
         };
         match self.gate.engine.act(ask).await {
             Ok(acted) => Ok(acted),

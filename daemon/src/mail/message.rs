@@ -15,6 +15,7 @@ use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 use super::address::{Address, AddressFault};
 use super::clean;
 use super::dkim::Signer;
+use super::quoted::quoted;
 use super::templates::Rendered;
 use super::values::Locale;
 
@@ -119,8 +120,8 @@ pub fn compose(sender: &Sender, letter: &Letter<'_>) -> Result<Composed, Compose
     }
     let parts = MultiPart::alternative()
         .boundary(boundary(letter.message_id))
-        .singlepart(part(ContentType::TEXT_PLAIN, &letter.rendered.text)?)
-        .singlepart(part(ContentType::TEXT_HTML, &letter.rendered.html)?);
+        .singlepart(part(ContentType::TEXT_PLAIN, &letter.rendered.text))
+        .singlepart(part(ContentType::TEXT_HTML, &letter.rendered.html));
     let message =
         builder.multipart(parts).map_err(|e| ComposeError::Build(clean::plain(&e.to_string(), 200)))?;
     let hidden = long_words(&letter.rendered.text);
@@ -165,10 +166,9 @@ fn mailbox(name: &str, address: &Address) -> Mailbox {
 }
 
 /// Quoted-printable always: the lines stay under RFC 5321's limit, and no server needs 8BITMIME.
-fn part(kind: ContentType, words: &str) -> Result<SinglePart, ComposeError> {
-    let body = Body::new_with_encoding(words.to_owned(), ContentTransferEncoding::QuotedPrintable)
-        .map_err(|_| ComposeError::Build("the text cannot be encoded".to_owned()))?;
-    Ok(SinglePart::builder().header(kind).body(body))
+fn part(kind: ContentType, words: &str) -> SinglePart {
+    let body = Body::dangerous_pre_encoded(quoted(words), ContentTransferEncoding::QuotedPrintable);
+    SinglePart::builder().header(kind).body(body)
 }
 
 /// lettre writes dates from 1970 to 9999 and panics on others.

@@ -8,11 +8,13 @@
 
 pub mod address;
 mod clean;
+mod commands;
 mod dkim;
 pub mod message;
 mod mx;
 mod night;
 mod overrides;
+mod quoted;
 mod relay;
 pub mod report;
 mod sendmail;

@@ -1,13 +1,14 @@
 //! The bytes between us and a mail server: TCP, with or without TLS, or a Unix socket.
 //!
 //! It stands between lettre and the socket because lettre reads a reply's line to its end, however long that is, and
-//! gives up on a reply that is not UTF-8. It knows no SMTP beyond "replies are lines".
+//! gives up on a reply that is not UTF-8, and because lettre does not tell whether the server announces PIPELINING. Of SMTP it
+//! knows nothing else than that replies are lines.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -26,12 +27,14 @@ pub(crate) struct Wire {
     stream: Stream,
     /// Given to the reader before anything from the network.
     unread: Vec<u8>,
-    /// The length of the line that is being read.
+    /// The length of the line that is being read, and how it begins.
     line: usize,
+    head: Vec<u8>,
     /// Octets read and lines handed on since the last write.
     received: usize,
     lines: usize,
     written: Arc<AtomicU64>,
+    pipelining: Arc<AtomicBool>,
     transcript: Option<Transcript>,
     /// LMTP is spoken; and its greeting has not been given yet.
     lmtp: bool,
@@ -126,14 +129,21 @@ impl Wire {
         Arc::clone(&self.written)
     }
 
+    /// Whether a reply has had the line PIPELINING (RFC 2920). Only what the server says before the first mail counts.
+    pub(crate) fn pipelining(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.pipelining)
+    }
+
     fn over(stream: Stream) -> Self {
         Self {
             stream,
             unread: Vec::new(),
             line: 0,
+            head: Vec::new(),
             received: 0,
             lines: 0,
             written: Arc::default(),
+            pipelining: Arc::default(),
             transcript: None,
             lmtp: false,
             lhlo: false,
@@ -148,6 +158,10 @@ impl Wire {
                 b'\n' => {
                     // RFC 5321 section 4.2 has replies that are a code alone; lettre wants the space.
                     out.extend_from_slice(if self.line == 3 { b" \r\n" } else { b"\r\n" });
+                    if is_pipelining(&self.head) {
+                        self.pipelining.store(true, Ordering::Relaxed);
+                    }
+                    self.head.clear();
                     self.line = 0;
                     self.lines += 1;
                 }
@@ -156,11 +170,23 @@ impl Wire {
                 byte => {
                     out.push(if byte.is_ascii_graphic() || *byte == b' ' { *byte } else { b'?' });
                     self.line += 1;
+                    if self.head.len() <= b"250-".len() + PIPELINING.len() {
+                        self.head.push(*byte);
+                    }
                 }
             }
         }
         out
     }
+}
+
+/// After the code and a hyphen, or a space, in the answer to EHLO.
+const PIPELINING: &[u8] = b"PIPELINING";
+
+/// Whether a line announces it.
+fn is_pipelining(line: &[u8]) -> bool {
+    let word = line.strip_prefix(b"250").and_then(|rest| rest.get(1..));
+    word.is_some_and(|word| word.eq_ignore_ascii_case(PIPELINING))
 }
 
 /// What is kept of a reply's line; lettre refuses lines over 1,000 octets (RFC 5321 has 512).

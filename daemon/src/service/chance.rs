@@ -10,7 +10,13 @@ pub fn fill(buffer: &mut [u8]) {
 
 /// A random identifier.
 pub fn id() -> Id {
-    let mut bytes = [0; 16];
-    fill(&mut bytes);
-    Id(bytes)
+    let [id] = ids();
+    id
+}
+
+/// So many random identifiers, drawn at once.
+pub fn ids<const COUNT: usize>() -> [Id; COUNT] {
+    let mut bytes = [[0; 16]; COUNT];
+    fill(bytes.as_flattened_mut());
+    bytes.map(Id)
 }

@@ -1,17 +1,16 @@
-//! A disk that really fills up: a small tmpfs, a small ext4. Needs root and loop devices; without them it fails.
+//! A disk that really fills up: a small tmpfs, a small ext4.
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::conformance::{linker, put, verify_chain, wait, writes};
+use super::disks::{Mount, ext4};
 use super::{Commit, Health, OpenError, Outcome, Store, StoreError, Version, open};
 
 /// A file system of this size, until it is dropped.
 struct Small {
-    at: PathBuf,
+    disk: Mount,
     _work: tempfile::TempDir,
 }
 
@@ -19,40 +18,24 @@ impl Small {
     fn new(kind: &str, mebibytes: u64) -> Self {
         let work = tempfile::tempdir().unwrap();
         let at = work.path().join("disk");
-        fs::create_dir(&at).unwrap();
-        let mut mount = Command::new("mount");
-        if kind == "tmpfs" {
-            mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"]);
+        let disk = if kind == "tmpfs" {
+            Mount::tmpfs(mebibytes, &at)
         } else {
             let image = work.path().join("image");
-            File::create(&image).unwrap().set_len(mebibytes * 1024 * 1024).unwrap();
-            run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image));
-            mount.args(["-o", "loop"]).arg(image);
-        }
-        run(mount.arg(&at));
-        Self { at, _work: work }
+            ext4(&image, mebibytes);
+            Mount::image(&image, &at)
+        };
+        Self { disk, _work: work }
     }
 
     /// Fills what is free, as another program would.
     fn fill(&self) {
-        let mut file = File::options().create(true).append(true).open(self.at.join("filler")).unwrap();
+        let mut file = File::options().create(true).append(true).open(self.disk.at.join("filler")).unwrap();
         for size in [65536, 4096, 512] {
             while file.write_all(&vec![0x55; size]).is_ok() {}
         }
         let _full = file.sync_all();
     }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg(&self.at));
-    }
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said} (the test needs root and loop devices)");
 }
 
 /// Commits until the disk is full: what was acknowledged.
@@ -94,10 +77,11 @@ fn assert_whole(store: &dyn Store, acknowledged: &[(Vec<u8>, Version)]) {
 }
 
 fn check(kind: &str) {
-    let disk = Small::new(kind, 64);
-    let other = disk.at.join("other");
+    let small = Small::new(kind, 64);
+    let at = &small.disk.at;
+    let other = at.join("other");
     fs::write(&other, vec![0x55; 24 * 1024 * 1024]).unwrap();
-    let dir = disk.at.join("store");
+    let dir = at.join("store");
     let ballast = dir.join("ballast");
     let store = open(&dir, linker()).unwrap();
     let mut acknowledged = write_until_full(&*store, "first");
@@ -105,7 +89,7 @@ fn check(kind: &str) {
     assert!(acknowledged.len() > 100);
     until(&*store, "the opening without ballast", || !ballast.exists() && store.get(b"any").is_ok());
     // Somebody else takes what the ballast freed.
-    disk.fill();
+    small.fill();
     assert_eq!(store.health(), Health::Full);
     assert_eq!(wait(store.commit(writes(vec![put(b"no", b"")]))), Err(StoreError::Full));
     assert_whole(&*store, &acknowledged);
@@ -116,7 +100,7 @@ fn check(kind: &str) {
     until(&*store, "the opening without ballast", || !ballast.exists() && store.get(b"any").is_ok());
     assert_whole(&*store, &acknowledged);
     store.close().unwrap();
-    disk.fill();
+    small.fill();
     match open(&dir, linker()) {
         Err(OpenError::NoRoom { .. }) => {}
         Err(error) => panic!("{error}"),
@@ -124,12 +108,12 @@ fn check(kind: &str) {
         Ok(store) => store.close().unwrap(),
     }
     // Enough to open it, too little for the ballast.
-    let filler = File::options().write(true).open(disk.at.join("filler")).unwrap();
+    let filler = File::options().write(true).open(at.join("filler")).unwrap();
     filler.set_len(filler.metadata().unwrap().len() - 1536 * 1024).unwrap();
     let store = open(&dir, linker()).unwrap();
     assert_eq!(store.health(), Health::Full);
     assert_whole(&*store, &acknowledged);
-    fs::remove_file(disk.at.join("filler")).unwrap();
+    fs::remove_file(at.join("filler")).unwrap();
     drop(store);
     // Not closed in order: a copy is to be tried, and there is no room for it.
     let refused = open(&dir, linker()).err().map(|error| error.to_string());

@@ -28,6 +28,8 @@ mod conformance;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]
+mod disks;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod folder;

@@ -265,7 +265,7 @@ fn failed(what: &'static str, path: &Path, source: io::Error) -> OpenError {
 #[derive(Debug)]
 pub(super) struct Folder {
     dir: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -276,7 +276,7 @@ impl Folder {
         made.map_err(|source| failed("make", dir, source))?;
         let lock = File::open(dir).map_err(|source| failed("open", dir, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_path_buf(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_path_buf(), lock }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_path_buf() }),
             Err(TryLockError::Error(source)) => Err(failed("lock", dir, source)),
         }
@@ -285,5 +285,28 @@ impl Folder {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.dir
+    }
+}
+
+/// Said, not left to the descriptor's end: a child that was forked meanwhile holds a copy of it until it is its own program.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_though_a_child_still_has_a_copy_of_its_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::lock(dir.path()).unwrap();
+        let copy = folder.lock.try_clone().unwrap();
+        assert!(matches!(Folder::lock(dir.path()), Err(OpenError::Locked { .. })));
+        drop(folder);
+        Folder::lock(dir.path()).unwrap();
+        drop(copy);
     }
 }

@@ -3,12 +3,12 @@
 //! A writer (this test binary once more) commits in an ext4 image and prints what was acknowledged to a pipe. It is stopped
 //! at a random moment, the image is copied as the disk would be found, the copy is mounted and the store opened there.
 //! What the image's file system still held in memory is lost, as in a power cut; what a real disk would reorder in its own
-//! cache is not modelled. Needs root and loop devices: without them it fails.
+//! cache is not modelled.
 //!
 //! With the fdatasync taken out, the same test must find losses: else it would prove nothing.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,9 +21,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::conformance::{commit, delete, linker, open_trusting, put, verify_chain};
+use super::disks::{Mount, ext4};
 use super::{Commit, Store, open};
 
-const IMAGE_BYTES: u64 = 96 * 1024 * 1024;
+const IMAGE_MEBIBYTES: u64 = 96;
 const WRITERS: usize = 4;
 /// Where the writer finds its store, and whether it trusts sled's flush.
 const DIR: &str = "PARVIS_TEST_POWER_CUT_DIR";
@@ -75,8 +76,7 @@ impl Machine {
     fn new() -> Self {
         let work = tempfile::tempdir().unwrap();
         let image = work.path().join("disk");
-        File::create(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image));
+        ext4(&image, IMAGE_MEBIBYTES);
         Self { work, image, cuts: 0, acknowledged: Vec::new() }
     }
 
@@ -84,7 +84,7 @@ impl Machine {
     fn cut(&mut self, seed: usize, trusting: bool) -> Vec<String> {
         self.cuts += 1;
         let path = |name: &str| self.work.path().join(format!("{name}-{}", self.cuts));
-        let disk = Mount::new(&self.image, &path("running"));
+        let disk = Mount::image(&self.image, &path("running"));
         let mut writer = Writer(start_writer(&disk.at, trusting));
         let heard = collect(&mut writer.0);
         // Whatever the writer is doing when this many are acknowledged, is cut.
@@ -98,7 +98,7 @@ impl Machine {
         drop(disk);
         fs::remove_file(&self.image).unwrap();
         self.image = path("found");
-        let found = Mount::new(&self.image, &path("after"));
+        let found = Mount::image(&self.image, &path("after"));
         lost(&found.at, &self.acknowledged)
     }
 }
@@ -240,33 +240,6 @@ fn write_for_ever(store: &dyn Store, writer: usize, count: &AtomicU64) {
     }
 }
 
-/// An image mounted through a loop device, until it is dropped.
-struct Mount {
-    at: PathBuf,
-}
-
-impl Mount {
-    fn new(image: &Path, at: &Path) -> Self {
-        fs::create_dir(at).unwrap();
-        run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at));
-        Self { at: at.to_path_buf() }
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg(&self.at));
-    }
-}
-
 fn run_for_status(command: &mut Command) -> bool {
     command.status().unwrap_or_else(|error| panic!("{command:?}: {error}")).success()
-}
-
-/// Runs a tool of the system; a failure says what the test needs.
-fn run(command: &mut Command) {
-    let output =
-        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: install e2fsprogs and mount"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said} (the test needs root and loop devices)");
 }

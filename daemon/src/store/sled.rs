@@ -34,6 +34,12 @@ const MANY: usize = 128;
 const LEAF_FILL: usize = 8;
 /// How often a page is asked for before sled's limit is looked at.
 const ACCESSES: usize = 64;
+/// Bytes of a leaf that are read once more for. As each of sled's 256 parts looks at its limit after 64 pages, a long scan
+/// leaves at most 256 · 64 times as many in memory: 3 MiB.
+const ANSWERED: usize = 192;
+/// What a leaf takes in memory beside its keys and values, and what each pair does, in bytes.
+const LEAF_OVERHEAD: usize = 512;
+const PAIR_OVERHEAD: usize = 48;
 /// sled moves one page out of a sparse segment each time it rewrites a page for its own reasons; with our writes that is
 /// too seldom, and its file grows to nine times what it holds. So a page of a tree of its own (the broom) is
 /// rewritten once for each so many bytes of log: with this figure the file stays below twice what it holds.
@@ -93,10 +99,13 @@ impl Sled {
 
 impl Sled {
     /// Makes sled drop from its memory what a long scan has read: it looks at its limit only when one of its 256 parts has
-    /// been asked for pages 64 times, and by then may hold hundreds of megabytes.
+    /// been asked for pages 64 times, and by then may hold hundreds of megabytes. Small leaves are asked for less often.
     fn let_go(&self, pairs: &[Pair]) -> Result<(), Fault> {
-        for (key, _) in pairs.iter().step_by(LEAF_FILL) {
-            for _ in 0..ACCESSES {
+        for leaf in pairs.chunks(LEAF_FILL) {
+            let held = |(key, value): &Pair| PAIR_OVERHEAD + key.len() + value.len();
+            let bytes = LEAF_OVERHEAD + leaf.iter().map(held).sum::<usize>();
+            let Some((key, _)) = leaf.first() else { continue };
+            for _ in 0..(bytes / ANSWERED).min(ACCESSES) {
                 self.tree.contains_key(key)?;
             }
         }

@@ -185,7 +185,7 @@ impl Sweeper {
         let held = self.engine.store.get(&key::own("reported")).ok().flatten();
         let known = held.and_then(|held| std::str::from_utf8(&held.value).ok()?.parse().ok());
         let day = until.checked_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(until);
-        known.filter(|at: &Timestamp| *at < until).unwrap_or(day)
+        known.filter(|at: &Timestamp| *at <= until).unwrap_or(day)
     }
 
     async fn people(&self, dry: bool, swept: &mut Vec<Swept>, census: &mut Census) -> Result<(), Failure> {

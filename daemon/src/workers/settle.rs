@@ -211,7 +211,7 @@ fn passing(failure: &Failure) -> bool {
     match failure {
         Failure::Store(error) => !error.lasting(),
         Failure::Contended => true,
-        Failure::Refused(_) | Failure::Unreadable(_) => false,
+        Failure::Refused(_) | Failure::Over | Failure::Unreadable(_) => false,
     }
 }
 

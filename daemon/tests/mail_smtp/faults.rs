@@ -1,19 +1,20 @@
 //! Servers that fall silent, hang up, drip, flood, or answer what is no answer.
 
 use super::peer::{Act, say};
-use super::{SHORT, STAGES, TOKEN, attempt, connect, impatient, kind, mail, peer, settings};
+use super::{SHORT, STAGES, TOKEN, attempt, connect, impatient, kind, mail, peer, peers, settings};
 use parvisd::mail::RelaySettings;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn silence_at_every_stage_ends_at_the_deadline() {
     for stage in STAGES {
-        let peer = peer(vec![(stage, Act::Silence)]).await;
-        let begin = Instant::now();
-        let error = attempt(impatient(&peer)).await.unwrap_err();
-        assert_eq!(kind(&error), if stage == "." { "maybe" } else { "later" }, "{stage}: {error:?}");
-        assert!(error.to_string().contains("no answer within 0.7 s"), "{stage}: {error}");
-        assert!(begin.elapsed() >= SHORT, "{stage}");
+        for peer in peers(vec![(stage, Act::Silence)]).await {
+            let begin = Instant::now();
+            let error = attempt(impatient(&peer)).await.unwrap_err();
+            assert_eq!(kind(&error), if stage == "." { "maybe" } else { "later" }, "{stage}: {error:?}");
+            assert!(error.to_string().contains("no answer within 0.7 s"), "{stage}: {error}");
+            assert!(begin.elapsed() >= SHORT, "{stage}");
+        }
     }
 }
 
@@ -41,9 +42,10 @@ async fn a_cancelled_send_takes_its_connection_with_it() {
 #[tokio::test]
 async fn a_cut_is_only_doubtful_after_the_final_dot() {
     for stage in STAGES {
-        let peer = peer(vec![(stage, Act::Cut)]).await;
-        let error = attempt(settings(&peer)).await.unwrap_err();
-        assert_eq!(kind(&error), if stage == "." { "maybe" } else { "later" }, "{stage}: {error:?}");
+        for peer in peers(vec![(stage, Act::Cut)]).await {
+            let error = attempt(settings(&peer)).await.unwrap_err();
+            assert_eq!(kind(&error), if stage == "." { "maybe" } else { "later" }, "{stage}: {error:?}");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod faults;
 #[path = "../mail_support/peer.rs"]
 mod peer;
+mod pipelining;
 mod talk;
 mod tls;
 
@@ -54,6 +55,11 @@ fn impatient(peer: &Peer) -> RelaySettings {
 
 async fn peer(rules: Vec<(&'static str, Act)>) -> Peer {
     Peer::start(Setup::default(), rules).await
+}
+
+/// The same, one command after the other and several at once.
+async fn peers(rules: Vec<(&'static str, Act)>) -> [Peer; 2] {
+    [peer(rules.clone()).await, Peer::start(pipelining::announced(), rules).await]
 }
 
 async fn connect(settings: RelaySettings) -> Result<Connection, SendError> {

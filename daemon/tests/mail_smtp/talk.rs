@@ -1,7 +1,7 @@
 //! The conversation: what is said when all goes well, and what each refusal means.
 
 use super::peer::{Act, Peer, Setup, say};
-use super::{STAGES, attempt, connect, kind, mail, mail_to, peer, settings};
+use super::{STAGES, attempt, connect, kind, mail, mail_to, peer, peers, settings};
 use parvisd::mail::{RelaySettings, SendError};
 use std::time::{Duration, Instant};
 
@@ -62,17 +62,19 @@ async fn refusals_at_every_stage_say_what_to_do() {
         (".", "451 4.3.0 queue trouble", "later", Some(451)),
         (".", "421 4.3.0 shutting down", "later", Some(421)),
     ] {
-        let peer = peer(vec![(stage, say(reply))]).await;
-        let error = attempt(settings(&peer)).await.unwrap_err();
-        assert_eq!(kind(&error), expect, "{stage} {reply}: {error:?}");
-        let (SendError::Permanent { code: got, .. }
-        | SendError::Transient { code: got, .. }
-        | SendError::Configuration { code: got, .. }) = &error
-        else {
-            panic!("{error:?}")
-        };
-        assert_eq!(*got, code, "{stage} {reply}");
-        assert!(error.to_string().contains(&reply[..3]), "{error}");
+        for peer in peers(vec![(stage, say(reply))]).await {
+            let error = attempt(settings(&peer)).await.unwrap_err();
+            assert_eq!(kind(&error), expect, "{stage} {reply}: {error:?}");
+            let (SendError::Permanent { code: got, .. }
+            | SendError::Transient { code: got, .. }
+            | SendError::Configuration { code: got, .. }) = &error
+            else {
+                panic!("{error:?}")
+            };
+            assert_eq!(*got, code, "{stage} {reply}");
+            assert!(error.to_string().contains(&reply[..3]), "{error}");
+            assert!(stage == "." || peer.mails().is_empty(), "{stage} {reply}");
+        }
     }
 }
 

@@ -84,6 +84,10 @@
     const rules = [...document.querySelectorAll("[data-rule]")];
     const verdict = one("[data-verdict]");
     const meter = one("[data-strength]");
+    // Its place is kept from the beginning, and that of the words after each rule (in the style sheet): what is about to be
+    // pressed must not move away when the answer comes.
+    meter.classList.add("quiet");
+    meter.hidden = false;
     const grades = [...meter.querySelectorAll("template")].map((grade) => grade.content.textContent);
     const identity = field.dataset.identity.split(" ").filter(Boolean);
     let score = null;
@@ -108,7 +112,7 @@
         rule.querySelector(".said").textContent = met === null ? "" : `(${met ? verdict.dataset.met : verdict.dataset.unmet})`;
         if (met === false) unmet.push(rule.childNodes[1].textContent.trim());
       }
-      meter.hidden = score === null || !text;
+      meter.classList.toggle("quiet", score === null || !text);
       if (score !== null) {
         meter.querySelector(".bar").dataset.score = String(Math.max(score, 1));
         meter.querySelector("strong").textContent = grades[score];

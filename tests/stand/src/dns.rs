@@ -41,6 +41,8 @@ impl Dns {
             "--log-facility=-",
         ]);
         command.arg(format!("--port={}", port.number()));
+        // Its own: two that write the machine's at one moment end each other.
+        command.arg(format!("--pid-file={}", place.join("pid").display()));
         command.args([
             "--mx-host=takes.example,mx.takes.example,10",
             "--mx-host=takes-by-two.example,mx.takes.example,1",

@@ -53,6 +53,17 @@ pub const MSMTP: Package = Package { name: "msmtp", purpose: "a sendmail without
 pub const POSTSRSD: Package = Package { name: "postsrsd", purpose: "rewritten senders of forwarded mail" };
 /// systemd-analyze.
 pub const SYSTEMD: Package = Package { name: "systemd", purpose: "to verify the units" };
+/// systemd-nspawn.
+pub const SYSTEMD_CONTAINER: Package =
+    Package { name: "systemd-container", purpose: "a machine of its own to install on" };
+/// What that machine is made with, and what its administrator's commands are from.
+pub const MACHINE: [Package; 5] = [
+    Package { name: "dbus", purpose: "systemd's own bus there" },
+    Package { name: "adduser", purpose: "its users" },
+    Package { name: "ca-certificates", purpose: "whom it trusts" },
+    Package { name: "iproute2", purpose: "its loopback" },
+    Package { name: "util-linux", purpose: "to make it and to enter it" },
+];
 /// Python's environments.
 pub const PYTHON_VENV: Package = Package { name: "python3-venv", purpose: "an independent Varlink client" };
 /// faketime.
@@ -168,6 +179,12 @@ pub const EVERYTHING: &[Package] = &[
     DNSMASQ,
     MSMTP,
     SYSTEMD,
+    SYSTEMD_CONTAINER,
+    MACHINE[0],
+    MACHINE[1],
+    MACHINE[2],
+    MACHINE[3],
+    MACHINE[4],
     FAKETIME,
     E2FSPROGS,
     PYTHON_VENV,

@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod browser;
 pub mod campus;
 pub mod certs;
+pub mod container;
 pub mod daemon;
 pub mod directory;
 pub mod djangocas;
@@ -42,6 +43,7 @@ pub mod visitor;
 
 pub use browser::{Browser, BrowserOptions};
 pub use campus::{Person, Population, State, campus, small};
+pub use container::{Container, ContainerOptions, Said};
 pub use daemon::{Daemon, DaemonOptions, Layout};
 pub use directory::{Backup, DirectoryServer};
 pub use dns::{Dns, Nonsense};

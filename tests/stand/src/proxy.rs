@@ -35,7 +35,8 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
-    port: Port,
+    number: u16,
+    _port: Option<Port>,
     accepting: Option<(TcpListener, JoinHandle<()>)>,
 }
 
@@ -63,16 +64,25 @@ impl Proxy {
 
     /// The same before any address.
     pub fn before(target: SocketAddr) -> Result<Self> {
-        let state = State { fault: Fault::None, open: HashMap::new(), next: 0, ended: false };
-        let shared = Arc::new(Shared { target, state: Mutex::new(state), changed: Condvar::new() });
-        let mut proxy = Self { shared, port: Port::free()?, accepting: None };
+        let port = Port::free()?;
+        let mut proxy =
+            Self { shared: Shared::new(target), number: port.number(), _port: Some(port), accepting: None };
         proxy.accept()?;
+        Ok(proxy)
+    }
+
+    /// The same on a socket that listens already, such as one of another network namespace. After [`Proxy::refuse`] it
+    /// is gone for good.
+    pub(crate) fn on(listener: TcpListener, target: SocketAddr) -> Result<Self> {
+        let number = listener.local_addr()?.port();
+        let mut proxy = Self { shared: Shared::new(target), number, _port: None, accepting: None };
+        proxy.accept_on(listener)?;
         Ok(proxy)
     }
 
     /// The port to connect to.
     pub fn port(&self) -> u16 {
-        self.port.number()
+        self.number
     }
 
     /// How many connections are open.
@@ -109,14 +119,19 @@ impl Proxy {
         if self.accepting.is_none() {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port()))
                 .context("failed to listen for the proxy")?;
-            let (accept, shared) = (listener.try_clone()?, Arc::clone(&self.shared));
-            let thread = std::thread::spawn(move || {
-                while let Ok((client, _)) = accept.accept() {
-                    let _ = serve(client, &shared);
-                }
-            });
-            self.accepting = Some((listener, thread));
+            self.accept_on(listener)?;
         }
+        Ok(())
+    }
+
+    fn accept_on(&mut self, listener: TcpListener) -> Result<()> {
+        let (accept, shared) = (listener.try_clone()?, Arc::clone(&self.shared));
+        let thread = std::thread::spawn(move || {
+            while let Ok((client, _)) = accept.accept() {
+                let _ = serve(client, &shared);
+            }
+        });
+        self.accepting = Some((listener, thread));
         Ok(())
     }
 }
@@ -186,6 +201,11 @@ fn forward(mut from: TcpStream, mut to: TcpStream, shared: &Shared, down: bool) 
 }
 
 impl Shared {
+    fn new(target: SocketAddr) -> Arc<Self> {
+        let state = State { fault: Fault::None, open: HashMap::new(), next: 0, ended: false };
+        Arc::new(Self { target, state: Mutex::new(state), changed: Condvar::new() })
+    }
+
     /// Waits out a stall: the fault that then holds, or `None` if the proxy ends.
     fn after_stall(&self) -> Option<Fault> {
         let state = lock(&self.state);

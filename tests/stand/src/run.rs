@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -48,6 +49,18 @@ pub fn leashed(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// As many open files for this process, and for those that it starts, as the daemon's unit allows (`LimitNOFILE`): whoever
+/// signs in has 1,024, and a test opens more connections than that.
+pub fn allow_files() -> Result<()> {
+    const FILES: u64 = 16_384;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < FILES {
+        setrlimit(Resource::RLIMIT_NOFILE, FILES.min(hard), hard)
+            .context("failed to allow more open files")?;
+    }
+    Ok(())
 }
 
 /// Starts a command, [`leashed`] as a rule.
@@ -146,6 +159,34 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill9();
     }
+}
+
+/// A process of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    /// It has ended, and nobody has asked after it yet.
+    pub(crate) ended: bool,
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+}
+
+/// Every process of this machine.
+pub(crate) fn processes() -> impl Iterator<Item = Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name, which may hold anything: state, parent, group.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        Some(Process {
+            pid,
+            ended,
+            parent: fields.next()?.parse().ok()?,
+            group: fields.next()?.parse().ok()?,
+        })
+    })
 }
 
 /// Waits until each thread of a process that was sent SIGSTOP stands still.

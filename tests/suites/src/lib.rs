@@ -3,6 +3,7 @@
 //! It asserts nothing, and must not know how the daemon works inside. The benchmark's rooms are in `bench`.
 
 pub mod bench;
+pub mod manual;
 pub mod outbox;
 pub mod strange;
 

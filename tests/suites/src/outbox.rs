@@ -107,13 +107,31 @@ impl Mould {
 
     /// Puts these mails, and their people, into the store of a daemon that is stopped.
     pub fn fill(&self, store: &Path, casts: impl Iterator<Item = Cast>) -> Result<()> {
+        self.write(store, casts.map(|cast| (cast, [true, true])))
+    }
+
+    /// The people alone: no mail waits for them.
+    pub fn fill_people(&self, store: &Path, casts: impl Iterator<Item = Cast>) -> Result<()> {
+        self.write(store, casts.map(|cast| (cast, [true, false])))
+    }
+
+    /// The mails alone, to people who are there.
+    pub fn fill_mails(&self, store: &Path, casts: impl Iterator<Item = Cast>) -> Result<()> {
+        self.write(store, casts.map(|cast| (cast, [false, true])))
+    }
+
+    /// Of each of these the person, the mail, or both.
+    fn write(&self, store: &Path, casts: impl Iterator<Item = (Cast, [bool; 2])>) -> Result<()> {
         let store = opened_store(store)?;
         let now = now()?;
         let filled = runtime()?.block_on(async {
             let (mut casts, mut under_way) = (casts.peekable(), VecDeque::new());
             while casts.peek().is_some() {
-                let writes: Vec<Write> =
-                    casts.by_ref().take(IN_ONE).flat_map(|cast| self.cast(&cast, now)).collect();
+                let writes: Vec<Write> = casts
+                    .by_ref()
+                    .take(IN_ONE)
+                    .flat_map(|(cast, which)| self.cast(&cast, which, now))
+                    .collect();
                 under_way.push_back(store.commit(Commit { writes, ..Commit::default() }));
                 if under_way.len() >= AT_ONCE
                     && let Some(first) = under_way.pop_front()
@@ -130,7 +148,7 @@ impl Mould {
         filled
     }
 
-    fn cast(&self, cast: &Cast, now: Duration) -> [Write; 2] {
+    fn cast(&self, cast: &Cast, which: [bool; 2], now: Duration) -> impl Iterator<Item = Write> + use<> {
         let id = |what: &str| -> Vec<u8> {
             Sha256::digest(format!("{what} {}", cast.number)).iter().copied().take(16).collect()
         };
@@ -143,13 +161,14 @@ impl Mould {
         };
         let due = i64::try_from(now.as_millis()).unwrap_or_default() + cast.due_seconds * 1000;
         let key = |kind: u8, parts: &[&[u8]]| [&[kind], parts.concat().as_slice()].concat();
-        [
+        let writes = [
             Write::Put { key: key(b'p', &[&person]), value: press(text(&self.dossier).as_bytes()) },
             Write::Put {
                 key: key(b'o', &[&u64::try_from(due).unwrap_or_default().to_be_bytes(), &mail]),
                 value: text(&self.waiting).into_bytes(),
             },
-        ]
+        ];
+        writes.into_iter().zip(which).filter_map(|(write, wanted)| wanted.then_some(write))
     }
 }
 

@@ -15,13 +15,14 @@ use serde_json::Value;
 pub type Habit = fn(&mut UnixStream);
 
 /// A socket on which somebody answers who is no daemon.
-pub fn strange_daemon(habit: Habit) -> Result<(Place, PathBuf)> {
+pub fn strange_daemon(habit: impl Fn(&mut UnixStream) + Clone + Send + 'static) -> Result<(Place, PathBuf)> {
     let place = Place::new("strange")?;
     let path = place.join("hook.sock");
     let listener = UnixListener::bind(&path)?;
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
+            let habit = habit.clone();
             std::thread::spawn(move || {
                 let _ = stream.read(&mut [0; 4096]);
                 habit(&mut stream);

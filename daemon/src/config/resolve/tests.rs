@@ -94,6 +94,27 @@ fn an_address_to_go_back_to_must_be_under_a_prefix() {
 }
 
 #[test]
+fn what_is_written_wrong_does_not_hide_what_is_meant_wrong() {
+    let text = "[campus]\nzon = \"Europe/Paris\"\ndomains = \"univ.example\"\nhelp-address = \"nowhere\"\n\
+        [mail]\nport = \"25\"\nfrom = \"x\"\n\
+        [[populations]]\nname = \"staff\"\nfilter = \"(a=b)\"\nmailbx = true\n";
+    let Err(mut found) = settings(text, "short") else { panic!("it was accepted") };
+    found.sort();
+    let first = found.iter().find(|key| key.starts_with("populations")).cloned();
+    assert!(first.is_some(), "{found:?}");
+    found.retain(|key| !key.starts_with("populations"));
+    let expected = [
+        "campus.domains",
+        "campus.help-address",
+        "campus.zon",
+        "links.key-credential",
+        "mail.from",
+        "mail.port",
+    ];
+    assert_eq!(found, expected, "each once");
+}
+
+#[test]
 fn each_of_these_is_a_fault_by_itself() {
     for (text, key) in [
         ("[pages]\nsign-in-url = \"cas.univ.example/login\"\n", "pages.sign-in-url"),

@@ -222,7 +222,7 @@ async fn look(target: &Target<'_>, dn: &str) -> Option<Applied> {
     let attributes: Arc<[String]> = read_after(target.learnt.dialect).map(str::to_owned).collect();
     let query = Query { base: dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
     let answer = link::search(target.link.ldap(), &query, target.left()).await.ok()?;
-    after(answer.entries.first()?, target.learnt.dialect)
+    after(answer.entries.into_iter().next()?, target.learnt.dialect)
 }
 
 /// The server took our write for a password that an administrator hands out: say that it is the person's own.

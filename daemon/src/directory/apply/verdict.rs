@@ -71,11 +71,11 @@ fn password_fault(result: &LdapResult, dialect: Dialect) -> Option<PasswordFault
 pub(super) fn post_read(result: &LdapResult, dialect: Dialect) -> Option<Applied> {
     let control = result.ctrls.iter().find(|control| control.1.ctype == link::POST_READ)?;
     let (_, entry) = parse_tag(control.1.val.as_deref()?).ok()?;
-    after(&entry, dialect)
+    after(entry, dialect)
 }
 
 /// The entry as it was left.
-pub(super) fn after(entry: &StructureTag, dialect: Dialect) -> Option<Applied> {
+pub(super) fn after(entry: StructureTag, dialect: Dialect) -> Option<Applied> {
     let (_, read) = ber::attributes(entry)?;
     let stamp = Some(dialect.stamp(&read)).filter(|stamp| !stamp.is_empty());
     let must_change = read.get("pwdreset").is_some_and(|values| values.iter().any(|value| value == b"TRUE"));

@@ -114,7 +114,7 @@ impl Look<'_> {
         let attributes: Arc<[String]> = names.iter().map(|name| (*name).to_owned()).collect();
         let query = Query { base, scope, filter, attributes, limit: 0 };
         let answer = link::search(link.ldap(), &query, self.limit).await?;
-        Ok(answer.entries.iter().filter_map(ber::attributes).map(|(_, read)| read).collect())
+        Ok(answer.entries.into_iter().filter_map(ber::attributes).map(|(_, read)| read).collect())
     }
 
     /// What the server says that we may write (MS-ADTS, section 3.1.1.4.5.22), and whether we may reset the password.
@@ -141,7 +141,7 @@ impl Look<'_> {
         let query =
             Query { base: &sample.dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
         let Answer { entries, .. } = link::search(ldap, &query, self.limit).await?;
-        let read = entries.first().and_then(ber::attributes);
+        let read = entries.into_iter().next().and_then(ber::attributes);
         let shown = read.and_then(|(_, mut read)| read.remove("ntsecuritydescriptor"));
         let descriptor = shown.and_then(|values| Descriptor::read(values.first()?));
         let token = self.account.as_ref().map(|account| account.token.as_slice()).unwrap_or_default();
@@ -205,6 +205,6 @@ impl Look<'_> {
         let attributes = ["1.1".to_owned()].into();
         let query = Query { base, scope: Scope::Subtree, filter: &filter, attributes, limit: 1 };
         let answer = link::search(link.ldap(), &query, self.limit).await?;
-        Ok(answer.entries.first().and_then(ber::attributes).map(|(dn, _)| dn))
+        Ok(answer.entries.into_iter().next().and_then(ber::attributes).map(|(dn, _)| dn))
     }
 }

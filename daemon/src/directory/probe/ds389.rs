@@ -137,7 +137,7 @@ impl Look<'_> {
             let attributes: Arc<[String]> = ["passwordAdminDN".to_owned()].into();
             let query = Query { base, scope, filter, attributes, limit: 0 };
             let answer = search(link.ldap(), &query, self.limit).await?;
-            for (policy, mut read) in answer.entries.iter().filter_map(ber::attributes) {
+            for (policy, mut read) in answer.entries.into_iter().filter_map(ber::attributes) {
                 for value in read.remove("passwordadmindn").unwrap_or_default() {
                     let Ok(value) = String::from_utf8(value) else { continue };
                     if facts::same_name(&value, service) {

@@ -62,7 +62,7 @@ impl Look<'_> {
         let filter = format!("(&({mail}=*)(|{populations})(!(|{own})))");
         let answer = self.search(link, Scope::Subtree, &filter, &[mail], SOME).await?;
         let mut found: BTreeMap<String, usize> = BTreeMap::new();
-        for (_, read) in answer.entries.iter().filter_map(ber::attributes) {
+        for (_, read) in answer.entries.into_iter().filter_map(ber::attributes) {
             for value in read.get(&mail.to_ascii_lowercase()).into_iter().flatten() {
                 let text = String::from_utf8_lossy(value).to_lowercase();
                 if let Some((_, domain)) = text.rsplit_once('@') {

@@ -7,6 +7,7 @@ mod active_directory;
 mod capable;
 mod descriptor;
 mod ds389;
+mod lookups;
 mod mailing;
 mod passwords;
 mod remedy;
@@ -231,8 +232,9 @@ impl Look<'_> {
         let mut root = None;
         if let Some(database) = &database {
             root = Some(self.rooted(link, database).await?);
-            self.indexed(database);
+            self.indexed(database, &learnt.schema);
         }
+        self.looked_up(link).await?;
         match self.sample(link).await? {
             Some(sample) => {
                 self.rights(link, &learnt, &sample, asked.writes, random).await?;
@@ -277,7 +279,7 @@ impl Look<'_> {
         let names: Vec<&str> = self.prepared.attributes.iter().map(String::as_str).collect();
         for filter in [&settings.provisional, &anybody] {
             let answer = self.search(link, Scope::Subtree, filter, &names, 1).await?;
-            let found = answer.entries.first().and_then(|found| ber::entry(found, self.dialect));
+            let found = answer.entries.into_iter().next().and_then(|found| ber::entry(found, self.dialect));
             if found.is_some() {
                 return Ok(found);
             }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ldap3::Mod;
 use ldap3::controls::{Assertion, MakeCritical, RawControl};
 
-use super::{Level, Look};
+use super::Look;
 use crate::directory::authenticate::policy;
 use crate::directory::ber::{PASSWORD_POLICY, PolicyError};
 use crate::directory::facts::{self, Database, Learnt};
@@ -136,40 +136,6 @@ impl Look<'_> {
             self.add(add);
         }
         Ok(())
-    }
-
-    /// What is asked for at each step must be found by an index.
-    pub(super) fn indexed(&mut self, database: &Database) {
-        let mut wanted: Vec<String> = vec!["entryUUID".to_owned(), "entryCSN".to_owned()];
-        let mut add = |name: &str| {
-            if !wanted.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                wanted.push(name.to_owned());
-            }
-        };
-        add(&self.prepared.settings.login_attribute);
-        self.prepared.states.provisional.attributes(&mut add);
-        let held = |name: &String| {
-            database.indices.iter().any(|index| {
-                let mut parts = index.split_whitespace();
-                let names = parts.next().unwrap_or_default();
-                let kinds = parts.next().unwrap_or("eq");
-                names.split(',').any(|held| held.eq_ignore_ascii_case(name)) && kinds.contains("eq")
-            })
-        };
-        wanted.retain(|name| !held(name));
-        if wanted.is_empty() {
-            self.ok("what people are found by is indexed".to_owned());
-            return;
-        }
-        let what = format!("not indexed: {}", wanted.join(", "));
-        self.push(
-            Level::Warn,
-            what,
-            "an index for equality on each",
-            "add it: a large directory is read whole without",
-        );
-        let add = self.remedies().index(&wanted);
-        self.add(add);
     }
 
     /// By its nature, the server takes a password with everything else.

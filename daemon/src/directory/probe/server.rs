@@ -70,9 +70,9 @@ impl Look<'_> {
             }
         }
         let dialect = self.dialect;
-        let hidden = |entry: &&_| ber::entry(entry, dialect).is_none_or(|entry| entry.stamp.is_empty());
+        let hidden = |found| ber::entry(found, dialect).is_none_or(|entry| entry.stamp.is_empty());
         let (identity, stamps) = (dialect.identity(), dialect.stamps().join(" or "));
-        match answer.entries.iter().filter(hidden).count() {
+        match answer.entries.into_iter().map(hidden).filter(|hidden| *hidden).count() {
             0 if count > 0 => self.ok(format!("{identity} and {stamps} can be read")),
             0 => {}
             hidden => {

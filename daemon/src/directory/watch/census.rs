@@ -23,7 +23,7 @@ impl Session<'_> {
         let mut named = HashSet::new();
         let mut pages = Pages::new(filter);
         while let Some(page) = pages.next(self, link).await? {
-            for found in &page {
+            for found in page {
                 let Some(entry) = ber::entry(found, self.dialect) else {
                     let name = self.dialect.identity();
                     return Err(End::Again(format!("{}: {name} of an entry cannot be read", link.place)));

@@ -99,7 +99,7 @@ async fn ask(session: &Session<'_>, link: &Link, filter: &str, cookie: Vec<u8>) 
     let malformed = || End::Again(format!("{}: the answer to DirSync is malformed", link.place));
     let control = result.ctrls.iter().find(|control| control.1.ctype == CONTROL);
     let (more, cookie) = control.and_then(|c| response(c.1.val.as_deref()?)).ok_or_else(malformed)?;
-    let changed = entries.iter().map(|entry| session.dialect.uuid(&ber::attributes(entry)?.1));
+    let changed = entries.into_iter().map(|entry| session.dialect.uuid(&ber::attributes(entry)?.1));
     Ok(Answer { changed: changed.collect::<Option<_>>().ok_or_else(malformed)?, more, cookie })
 }
 
@@ -114,7 +114,7 @@ async fn read(session: &Session<'_>, link: &Link, named: &[EntryUuid]) -> Result
         return Err(End::refused(link, &answer.result));
     }
     let mut here = Vec::new();
-    for entry in answer.entries.iter().filter_map(|found| ber::entry(found, session.dialect)) {
+    for entry in answer.entries.into_iter().filter_map(|found| ber::entry(found, session.dialect)) {
         here.push(entry.uuid);
         session.changed(entry).await?;
     }

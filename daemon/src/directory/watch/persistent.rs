@@ -56,7 +56,7 @@ pub(super) async fn session(mut session: Session<'_>, asking: Link) -> Result<In
         drop(asking.take());
         tokio::select! {
             item = live.next(session.sink) => match item? {
-                Some(item) => told(&session, &link, &item, &mut known).await?,
+                Some(item) => told(&session, &link, item, &mut known).await?,
                 None => {
                     let result = live.result().await;
                     let why = format!("{}: {}", link.place, refusal(&result));
@@ -87,7 +87,7 @@ async fn everybody(session: &mut Session<'_>, asking: &Link) -> Result<HashSet<E
 async fn told(
     session: &Session<'_>,
     link: &Link,
-    item: &ResultEntry,
+    item: ResultEntry,
     known: &mut HashSet<EntryUuid>,
 ) -> Result<(), End> {
     if item.is_ref() || item.is_intermediate() {
@@ -95,7 +95,7 @@ async fn told(
     }
     let notification = item.1.iter().find(|control| control.1.ctype == NOTIFICATION);
     let change = notification.and_then(|control| change_type(control.1.val.as_deref()?));
-    let entry = ber::entry(&item.0, session.dialect);
+    let entry = ber::entry(item.0, session.dialect);
     let (Some(change), Some(entry)) = (change, entry) else {
         return Err(End::Again(format!("{}: a change notification is malformed", link.place)));
     };

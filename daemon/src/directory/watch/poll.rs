@@ -64,7 +64,7 @@ impl Source for Poll {
         let mut told = HashMap::new();
         let mut pages = Pages::new(written_since(session.dialect, &since));
         while let Some(page) = pages.next(session, link).await? {
-            for found in &page {
+            for found in page {
                 let Some(entry) = ber::entry(found, session.dialect) else { continue };
                 let time = second(session.dialect, &entry).unwrap_or_default();
                 if time > newest {

@@ -92,7 +92,7 @@ pub(super) async fn session(
         };
         match next {
             Ok(Some(item)) => {
-                if let Err(end) = told.item(&item).await {
+                if let Err(end) = told.item(item).await {
                     return end;
                 }
             }
@@ -121,7 +121,7 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    async fn item(&mut self, item: &ResultEntry) -> Result<(), End> {
+    async fn item(&mut self, item: ResultEntry) -> Result<(), End> {
         if item.is_intermediate() {
             return match ber::sync_info(&item.0) {
                 Some(info) => self.info(info).await,
@@ -140,7 +140,7 @@ impl Teller<'_> {
             SyncEntryState::Present => {}
             SyncEntryState::Delete => self.tell(Sighting::Left(uuid)).await?,
             SyncEntryState::Add | SyncEntryState::Modify => {
-                let (dn, attributes) = ber::attributes(&item.0).ok_or_else(malformed)?;
+                let (dn, attributes) = ber::attributes(item.0).ok_or_else(malformed)?;
                 let stamp = self.dialect.stamp(&attributes);
                 self.tell(Sighting::Entry(Box::new(Entry { uuid, dn, stamp, attributes }))).await?;
             }

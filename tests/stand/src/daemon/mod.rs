@@ -2,7 +2,7 @@
 //! its exit, its sockets. It must not look into its store or its memory.
 
 mod layout;
-mod watch;
+pub(crate) mod watch;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -106,6 +106,7 @@ impl Daemon {
     }
 
     fn launch(&mut self) -> Result<()> {
+        run::allow_files()?;
         let program = match &self.options.program {
             Some(program) => program.clone(),
             None => self.binaries()?.parvisd,
@@ -201,9 +202,9 @@ impl Daemon {
         self.wait_ready()
     }
 
-    /// SIGSTOP: its sockets accept, and nothing answers.
+    /// SIGSTOP: its sockets accept, and nothing answers any more when this returns.
     pub fn pause(&self) -> Result<()> {
-        self.process()?.signal(Signal::SIGSTOP)
+        self.process()?.freeze()
     }
 
     /// SIGCONT.

@@ -13,7 +13,7 @@ use crate::run::lock;
 
 /// The other end of `NOTIFY_SOCKET`.
 #[derive(Debug)]
-pub(super) struct Notifications {
+pub(crate) struct Notifications {
     shared: Arc<(Mutex<Seen>, Condvar)>,
     socket: PathBuf,
     thread: Option<JoinHandle<()>>,
@@ -21,17 +21,17 @@ pub(super) struct Notifications {
 
 /// What came since the daemon was last started.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     begun: Option<Instant>,
-    pub(super) ready: Option<Duration>,
-    pub(super) statuses: Vec<String>,
-    pub(super) all: Vec<String>,
+    pub(crate) ready: Option<Duration>,
+    pub(crate) statuses: Vec<String>,
+    pub(crate) all: Vec<String>,
 }
 
 const STOP: &[u8] = b"X_STAND_STOP=1";
 
 impl Notifications {
-    pub(super) fn listen(path: &Path) -> Result<Self> {
+    pub(crate) fn listen(path: &Path) -> Result<Self> {
         let socket = UnixDatagram::bind(path).context("failed to listen for notifications")?;
         let shared = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
         let seen = Arc::clone(&shared);
@@ -49,25 +49,25 @@ impl Notifications {
         Ok(Self { shared, socket: path.to_owned(), thread: Some(thread) })
     }
 
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *lock(&self.shared.0) = Seen::default();
     }
 
-    pub(super) fn begun(&self, at: Instant) {
+    pub(crate) fn begun(&self, at: Instant) {
         lock(&self.shared.0).begun = Some(at);
     }
 
-    pub(super) fn statuses(&self) -> Vec<String> {
+    pub(crate) fn statuses(&self) -> Vec<String> {
         lock(&self.shared.0).statuses.clone()
     }
 
-    pub(super) fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         lock(&self.shared.0).all.clone()
     }
 
     /// Until `found` gives something. It is asked again at each notification, and every 50 ms, because a daemon that
     /// dies notifies nobody.
-    pub(super) fn wait<T>(&self, limit: Duration, found: impl Fn(&Seen) -> Option<T>) -> Option<T> {
+    pub(crate) fn wait<T>(&self, limit: Duration, found: impl Fn(&Seen) -> Option<T>) -> Option<T> {
         let end = Instant::now() + limit;
         let mut seen = lock(&self.shared.0);
         loop {

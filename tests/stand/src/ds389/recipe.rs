@@ -101,7 +101,15 @@ fn create(into: &Path) -> Result<()> {
 fn dscreate(dir: &str, args: &[&str]) -> Result<()> {
     let mut command = as_dirsrv(&program("env")?);
     command.args([format!("HOME={dir}"), format!("PATH={dir}/bin:/usr/sbin:/usr/bin:/sbin:/bin")]);
-    command.args(["PYTHONDONTWRITEBYTECODE=1", "LC_ALL=C.UTF-8", "dscreate"]).args(args);
+    // Who it runs as it reads from the environment, where sudo has left root's name.
+    command.args([
+        "LOGNAME=dirsrv",
+        "USER=dirsrv",
+        "PYTHONDONTWRITEBYTECODE=1",
+        "LC_ALL=C.UTF-8",
+        "dscreate",
+    ]);
+    command.args(args);
     let out = feed(command, b"").context("failed to run dscreate")?;
     if !out.status.success() {
         let said = [out.stdout, out.stderr].concat();

@@ -22,7 +22,7 @@ use crate::directory::DirectoryServer;
 use crate::install::{SAMBA_AD, need, say};
 use crate::ldap::{Client, answers};
 use crate::place::Place;
-use crate::run::{self, Running, program};
+use crate::run::{self, Running, processes, program};
 
 pub use recipe::{BASE, DOMAIN, SERVICE, SERVICE_DN, SUFFIX, WRITABLE, unicode};
 
@@ -232,16 +232,8 @@ impl Group {
 
     /// The numbers of its processes.
     fn members(&self) -> Vec<u32> {
-        let leader = self.running.pid().to_string();
-        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let ours = |number: &u32| {
-            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-            // After the name: state, parent, group.
-            let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-            rest.split_whitespace().nth(2) == Some(leader.as_str())
-        };
-        numbers.filter(ours).collect()
+        let leader = self.running.pid();
+        processes().filter(|process| process.group == leader).map(|process| process.pid).collect()
     }
 }
 

@@ -92,7 +92,7 @@ fn people_database(options: &SlapdOptions, dir: &Path) -> String {
     let mut conf = format!(
         "database mdb\nsuffix {SUFFIX}\nrootdn {ADMIN_DN}\nrootpw {ADMIN_PASSWORD}\n\
          directory {}/people.mdb\nmaxsize 8589934592\n{}\
-         index objectClass,uid,mail,supannAliasLogin,supannRessourceEtat,member,entryUUID,entryCSN eq\n\
+         index objectClass,uid,mail,mailAlternateAddress,supannAliasLogin,supannRessourceEtat,member,entryUUID,entryCSN eq\n\
          limits dn.exact=\"{SERVICE_DN}\" size=unlimited time=unlimited\n",
         dir.display(),
         sync_mode(options)

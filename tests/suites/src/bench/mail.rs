@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use parvis_stand::binaries::Profile;
-use parvis_stand::{Inbox, Scene, SceneOptions, install};
+use parvis_stand::{Inbox, Scene, SceneOptions};
 use parvisd::mail::{
     Address, Composed, Letter, Locale, MailName, Relay, RelaySettings, Sender, Templates, Values, compose,
 };
@@ -16,7 +16,6 @@ use super::Length;
 use super::enrolments::{newcomers, options};
 use super::idle::resident;
 use super::measure::{Limit, Line, median, number, pairs};
-use super::{postfix, queue};
 use crate::outbox::{CONFIG, Cast, Mould, store_of};
 
 /// The share of the connection code's own rate.
@@ -28,17 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Measures and judges.
 pub fn run(length: Length) -> Result<Vec<Line>> {
-    install::need(&[install::POSTFIX], &mut |line| install::say(line))?;
-    let (mut scene, mould) = stopped(length, None)?;
-    let (mut lines, size) = drained(&mut scene, &mould, length)?;
-    drop(scene);
-    lines.extend(postfix::run(length, size)?);
-    lines.extend(queue::run(length)?);
-    Ok(lines)
+    let (mut scene, mould) = stopped(length)?;
+    Ok(vec![drained(&mut scene, &mould, length)?])
 }
 
 /// A scene whose daemon is stopped, and what to fill its outbox with.
-pub fn stopped(length: Length, smtp_port: Option<u16>) -> Result<(Scene, Mould)> {
+pub fn stopped(length: Length) -> Result<(Scene, Mould)> {
     let people = newcomers(1);
     let login = people.first().context("nobody")?.login.clone();
     let base = options(length, people);
@@ -47,24 +41,22 @@ pub fn stopped(length: Length, smtp_port: Option<u16>) -> Result<(Scene, Mould)>
     let profile = length.of(Profile::Dev, Profile::Release, Profile::Release);
     let mut scene = Scene::start(SceneOptions { config, profile, ..base })?;
     let mould = Mould::take(&mut scene, &login)?;
-    if let Some(port) = smtp_port {
-        let file = scene.daemon.layout().path().join("conf.d/60-mail.toml");
-        std::fs::write(file, format!("[mail]\nport = {port}\n"))?;
-    }
     Ok((scene, mould))
 }
+
+/// A provider to whom many mails go.
+pub const BIG: &str = "big.example";
 
 /// Mails that are due, to domains as people have them.
 pub fn due(range: std::ops::Range<usize>) -> impl Iterator<Item = Cast> {
     range.map(|number| {
         // Half of them to one provider, the others to forty.
-        let domain =
-            if number % 2 == 0 { "big.example".to_owned() } else { format!("d{}.example", number % 40) };
+        let domain = if number % 2 == 0 { BIG.to_owned() } else { format!("d{}.example", number % 40) };
         Cast { number, domain, due_seconds: -60 }
     })
 }
 
-fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<(Vec<Line>, usize)> {
+fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Line> {
     let each = length.of(200, 10_000, 10_000);
     // The first pair warms both up.
     let (least, most) = (length.of(1, 11, 11), length.of(1, 15, 21));
@@ -121,7 +113,7 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<(Vec<Line
         number(median(&cpu)),
         number(median(&memory)),
     );
-    Ok((vec![Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note)], size))
+    Ok(Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note))
 }
 
 /// What draining took.

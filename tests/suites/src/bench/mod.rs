@@ -29,7 +29,8 @@ use measure::Line;
 const USAGE: &str = "\
 bench [NAME]... [--full | --smoke]
 
-  NAME     check, enrolments, idle, invitation, lemonldap, mail, page, refresh, start; all of them without one
+  NAME     check, enrolments, idle, invitation, lemonldap, mail, page, postfix, queue,
+           refresh, start; all of them without one
   --full   more pairs, a whole minute of idleness
   --smoke  seconds, with the development build: shows that it works, judges nothing";
 
@@ -65,6 +66,8 @@ const ALL: &[(&str, Bench)] = &[
     ("lemonldap", lemonldap::run),
     ("mail", mail::run),
     ("page", page::run),
+    ("postfix", postfix::run),
+    ("queue", queue::run),
     ("refresh", refresh::run),
     ("start", start::run),
 ];

@@ -2,18 +2,19 @@
 //!
 //! Postfix discards what it has queued. How many came is read from its log on both sides, so both are seen by the same eye.
 
+use std::cell::RefCell;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use parvis_stand::{Postfix, PostfixOptions, Scene, run};
+use parvis_stand::{Postfix, PostfixOptions, Scene, install, run};
 
 use super::Length;
-use super::mail::{LINES, due, stopped};
-use super::measure::{Limit, Line, median, number};
-use crate::outbox::{Mould, store_of};
+use super::mail::{BIG, LINES, stopped, watched};
+use super::measure::{Limit, Line, median, number, pairs};
+use crate::outbox::{Cast, Mould, store_of};
 
 /// The share of smtp-source's rate.
 const LEAST: f64 = 0.9;
@@ -23,38 +24,72 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Measures and judges.
-pub fn run(length: Length, size: usize) -> Result<Vec<Line>> {
-    let each = length.of(100, 3_000, 10_000);
+pub fn run(length: Length) -> Result<Vec<Line>> {
+    install::need(&[install::POSTFIX], &mut |line| install::say(line))?;
+    let each = length.of(100, 2_000, 10_000);
     let discards = "default_transport = discard\nrelay_transport = discard\n";
     let options = PostfixOptions { extra_config: discards.to_owned(), ..PostfixOptions::default() };
     let postfix = Postfix::start(&options)?;
-    let (mut scene, mould) = stopped(length, Some(postfix.port()))?;
-    let (mut ours, mut theirs, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..length.of(1, 11, 21) {
-        let range = 1 + pair * each..1 + (pair + 1) * each;
-        // The one that goes first may find the machine in another state: by turns.
-        let (mine, other) = if pair % 2 == 0 {
-            let mine = drained(&mut scene, &mould, &postfix, range)?;
-            (mine, source(&postfix, each, size)?)
-        } else {
-            let other = source(&postfix, each, size)?;
-            (drained(&mut scene, &mould, &postfix, range)?, other)
-        };
-        // The first pair warms both up.
-        if pair > 0 || length == Length::Smoke {
-            let rate = |took: Duration| each as f64 / took.as_secs_f64();
-            ours.push(rate(mine));
-            theirs.push(rate(other));
-            shares.push(rate(mine) / rate(other));
-        }
-    }
-    let what = format!("{each} queued mails into Postfix, as a share of smtp-source's rate");
+    let (mut scene, mould) = stopped(length)?;
+    let size = size(&mut scene, &mould)?;
+    // From now on to Postfix.
+    let file = scene.daemon.layout().path().join("conf.d/60-mail.toml");
+    std::fs::write(file, format!("[mail]\nport = {}\n", postfix.port()))?;
+    let seen = RefCell::new(Seen::default());
+    pairs(
+        length.of(1, 11, 11),
+        length.of(1, 41, 21),
+        |pair| {
+            let range = 1 + pair * each..1 + (pair + 1) * each;
+            // The one that goes first may find the machine in another state: by turns.
+            let (mine, other) = if pair % 2 == 0 {
+                let mine = drained(&mut scene, &mould, &postfix, range)?;
+                (mine, source(&postfix, each, size)?)
+            } else {
+                let other = source(&postfix, each, size)?;
+                (drained(&mut scene, &mould, &postfix, range)?, other)
+            };
+            // The first pair warms both up.
+            if pair > 0 || length == Length::Smoke {
+                seen.borrow_mut().0.push([mine, other].map(|took| each as f64 / took.as_secs_f64()));
+            }
+            Ok(())
+        },
+        || seen.borrow().line(each).certain(),
+    )?;
+    let seen = seen.into_inner();
+    let (ours, theirs): (Vec<f64>, Vec<f64>) = seen.0.iter().map(|[ours, theirs]| (ours, theirs)).unzip();
     let note = format!(
         "{} mails/s, {} of smtp-source, {LINES} connections each, {size} bytes",
         number(median(&ours)),
         number(median(&theirs)),
     );
-    Ok(vec![Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note)])
+    Ok(vec![seen.line(each).noted(note)])
+}
+
+/// Mails a second, pair by pair: ours, and smtp-source's.
+#[derive(Default)]
+struct Seen(Vec<[f64; 2]>);
+
+impl Seen {
+    fn line(&self, each: usize) -> Line {
+        let what = format!("{each} queued mails into Postfix, as a share of smtp-source's rate");
+        Line::new(&what, self.0.iter().map(|[ours, theirs]| ours / theirs).collect(), "", Limit::Least(LEAST))
+    }
+}
+
+/// Mails that are due, all to one domain, as those of smtp-source: for each domain, Postfix delivers some at a time, while it
+/// takes others in.
+fn due(range: std::ops::Range<usize>) -> impl Iterator<Item = Cast> {
+    range.map(|number| Cast { number, domain: BIG.to_owned(), due_seconds: -60 })
+}
+
+/// How many bytes a mail has.
+fn size(scene: &mut Scene, mould: &Mould) -> Result<usize> {
+    mould.fill(&store_of(scene), due(0..1))?;
+    watched(scene, 1)?;
+    scene.daemon.terminate()?;
+    Ok(scene.inbox.messages().first().context("no mail has come")?.raw.len())
 }
 
 fn drained(
@@ -65,6 +100,7 @@ fn drained(
 ) -> Result<Duration> {
     let each = range.len();
     mould.fill(&store_of(scene), due(range))?;
+    settled();
     let mut log = Log::of(postfix)?;
     scene.daemon.restart()?;
     let took = log.taken(each)?;
@@ -75,10 +111,12 @@ fn drained(
 }
 
 fn source(postfix: &Postfix, each: usize, size: usize) -> Result<Duration> {
+    settled();
     let mut log = Log::of(postfix)?;
     let mut command = Command::new(run::program("smtp-source")?);
     command.args(["-d", "-s", &LINES.to_string(), "-m", &each.to_string(), "-l", &size.to_string()]);
-    command.args(["-f", "source@univ.example", "-t", "u0@big.example"]);
+    // To somebody else each time (`-N`), as ours are: Postfix remembers how it resolved the last address.
+    command.args(["-N", "-f", "source@univ.example", "-t", &format!("u@{BIG}")]);
     command.arg(format!("127.0.0.1:{}", postfix.port())).stdin(Stdio::null());
     let mut child = command.spawn().context("failed to run smtp-source")?;
     let took = log.taken(each);
@@ -86,6 +124,11 @@ fn source(postfix: &Postfix, each: usize, size: usize) -> Result<Duration> {
     ensure!(status.success(), "smtp-source failed ({status})");
     postfix.wait_empty(PATIENCE)?;
     took
+}
+
+/// Nothing that was written before is still to be written: Postfix waits for the disk with each mail, and would wait for that.
+fn settled() {
+    nix::unistd::sync();
 }
 
 /// Postfix's log from now on.

@@ -1,12 +1,14 @@
 //! A long outbox: what a mail costs, when sending begins and what stays in memory, with a thousand mails that wait for later
-//! and with very many.
+//! and with very many. The people are the same, and all of them known from the beginning.
+
+use std::cell::RefCell;
 
 use anyhow::Result;
 use parvis_stand::Scene;
 
 use super::Length;
 use super::mail::{Drained, due, stopped, watched};
-use super::measure::{Limit, Line, median, number};
+use super::measure::{Limit, Line, median, number, pairs};
 use crate::outbox::{Cast, Mould, store_of};
 
 /// A mail's cost with very many beside it, in times of what it is with a thousand.
@@ -19,62 +21,96 @@ const FEW: usize = 1_000;
 /// Measures and judges.
 pub fn run(length: Length) -> Result<Vec<Line>> {
     let many = length.of(3_000, 100_000, 1_000_000);
-    let (each, times) = (length.of(200, 2_000, 5_000), length.of(1, 5, 9));
-    let (mut scene, mould) = stopped(length, None)?;
-    let mut next = 1;
-    let mut measure = |scene: &mut Scene, wait: std::ops::Range<usize>| -> Result<Vec<Drained>> {
-        // Due after all of this, and not so late that a clock that went ahead is thought of.
-        mould.fill(&store_of(scene), wait.map(later))?;
-        // The first start after filling is another: sled writes its snapshot.
-        scene.daemon.restart()?;
-        (0..times)
-            .map(|_| {
-                scene.daemon.terminate()?;
-                let range = next..next + each;
-                next += each;
-                let drained = filled(scene, &mould, range)?;
-                scene.inbox.forget();
-                Ok(drained)
-            })
-            .collect()
-    };
-    let few = measure(&mut scene, 10_000_000..10_000_000 + FEW)?;
-    scene.daemon.terminate()?;
-    let lots = measure(&mut scene, 20_000_000..20_000_000 + many)?;
-    let of = |seen: &[Drained], what: fn(&Drained) -> f64| median(&seen.iter().map(what).collect::<Vec<_>>());
-    let cost: fn(&Drained) -> f64 = |seen| seen.cpu.as_secs_f64();
-    let first: fn(&Drained) -> f64 = |seen| seen.first.as_secs_f64() * 1000.0;
-    let memory: fn(&Drained) -> f64 = |seen| seen.memory;
-    let ratio = |what| of(&lots, what) / of(&few, what);
-    let costs = lots.iter().map(|seen| cost(seen) / of(&few, cost)).collect();
-    let note = format!(
-        "{} µs of processor time beside {}",
-        number(of(&lots, cost) * 1e6 / each as f64),
-        number(of(&few, cost) * 1e6 / each as f64)
-    );
-    let begins = lots.iter().map(first).collect();
-    let beside = format!("{} ms with {FEW}", number(of(&few, first)));
-    let resident = format!("{} MB beside {} MB", number(of(&lots, memory)), number(of(&few, memory)));
-    Ok(vec![
-        Line::new(
-            &format!("a mail with {many} waiting, in times of one with {FEW}"),
-            costs,
-            "",
-            Limit::Most(MOST),
-        )
-        .noted(note),
-        Line::new("from the start to the first mail with so many", begins, "ms", Limit::None).noted(beside),
-        Line::new("resident memory, the same", vec![ratio(memory)], "", Limit::Most(MOST_MEMORY))
-            .noted(resident),
-    ])
+    let each = length.of(200, 2_000, 5_000);
+    let (least, most) = (length.of(1, 10, 10), length.of(1, 20, 20));
+    let (mut few, mut lots) = (Outbox::new(length, many, FEW)?, Outbox::new(length, many, many)?);
+    let seen = RefCell::new(Seen::default());
+    pairs(
+        least,
+        most,
+        |index| {
+            let range = 1 + index * each..1 + (index + 1) * each;
+            // The one that goes first may find the machine in another state: by turns.
+            let (few, lots) = if index % 2 == 0 {
+                let few = few.drained(range.clone())?;
+                (few, lots.drained(range)?)
+            } else {
+                let lots = lots.drained(range.clone())?;
+                (few.drained(range)?, lots)
+            };
+            seen.borrow_mut().0.push([few, lots]);
+            Ok(())
+        },
+        || seen.borrow().cost(many, each).certain(),
+    )?;
+    let seen = seen.into_inner();
+    Ok(vec![seen.cost(many, each), seen.first(), seen.memory()])
 }
 
-fn filled(scene: &mut Scene, mould: &Mould, range: std::ops::Range<usize>) -> Result<Drained> {
-    let each = range.len() as u64;
-    mould.fill(&store_of(scene), due(range))?;
-    watched(scene, each)
+/// A daemon that is stopped, with mails that wait for later.
+struct Outbox {
+    scene: Scene,
+    mould: Mould,
+}
+
+impl Outbox {
+    /// So many people, to so many of whom a mail waits.
+    fn new(length: Length, people: usize, waiting: usize) -> Result<Self> {
+        let (mut scene, mould) = stopped(length)?;
+        // Due after all of this, and not so late that a clock that went ahead is thought of.
+        mould.fill_people(&store_of(&scene), (0..people).map(later))?;
+        mould.fill_mails(&store_of(&scene), (0..waiting).map(later))?;
+        // The first start after filling is another: sled writes its snapshot.
+        scene.daemon.restart()?;
+        scene.daemon.terminate()?;
+        Ok(Self { scene, mould })
+    }
+
+    /// These mails are due now, and leave. The daemon is stopped before and afterwards.
+    fn drained(&mut self, range: std::ops::Range<usize>) -> Result<Drained> {
+        let each = range.len() as u64;
+        self.mould.fill(&store_of(&self.scene), due(range))?;
+        let drained = watched(&mut self.scene, each)?;
+        self.scene.inbox.forget();
+        self.scene.daemon.terminate()?;
+        Ok(drained)
+    }
+}
+
+/// What was measured, with few and with very many.
+#[derive(Default)]
+struct Seen(Vec<[Drained; 2]>);
+
+impl Seen {
+    /// One figure of each, and the second in times of the first, pair by pair.
+    fn of(&self, what: fn(&Drained) -> f64) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        let (few, lots): (Vec<f64>, Vec<f64>) =
+            self.0.iter().map(|[few, lots]| (what(few), what(lots))).unzip();
+        let ratios = few.iter().zip(&lots).map(|(few, lots)| lots / few).collect();
+        (few, lots, ratios)
+    }
+
+    fn cost(&self, many: usize, each: usize) -> Line {
+        let what = format!("a mail with {many} waiting, in times of one with {FEW}");
+        let (few, lots, ratios) = self.of(|seen| seen.cpu.as_secs_f64() * 1e6);
+        let one = |values: &[f64]| number(median(values) / each as f64);
+        let note = format!("{} µs of processor time beside {}", one(&lots), one(&few));
+        Line::new(&what, ratios, "", Limit::Most(MOST)).noted(note)
+    }
+
+    fn first(&self) -> Line {
+        let (few, lots, _) = self.of(|seen| seen.first.as_secs_f64() * 1000.0);
+        let what = "from the start to the first mail with so many";
+        Line::new(what, lots, "ms", Limit::None).noted(format!("{} ms with {FEW}", number(median(&few))))
+    }
+
+    fn memory(&self) -> Line {
+        let (few, lots, ratios) = self.of(|seen| seen.memory);
+        let note = format!("{} MB beside {} MB", number(median(&lots)), number(median(&few)));
+        Line::new("resident memory, the same", ratios, "", Limit::Most(MOST_MEMORY)).noted(note)
+    }
 }
 
 fn later(number: usize) -> Cast {
-    Cast { number, domain: format!("d{}.example", number % 40), due_seconds: 2_000 }
+    Cast { number: 10_000_000 + number, domain: format!("d{}.example", number % 40), due_seconds: 2_000 }
 }

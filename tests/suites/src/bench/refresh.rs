@@ -3,6 +3,7 @@
 //!
 //! Nothing but the store starts anew: the directory is one for all pairs.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use sha2::{Digest, Sha256};
 use super::Length;
 use super::enrolments::{newcomers, options};
 use super::idle::resident;
-use super::measure::{Limit, Line, median, number};
+use super::measure::{Limit, Line, median, number, pairs};
 use super::start::ctl;
 
 /// Of the search and the writes alone.
@@ -40,50 +41,66 @@ const TOGETHER: usize = 128;
 pub fn run(length: Length) -> Result<Vec<Line>> {
     let provisional = length.of(200, 10_000, 100_000);
     let active = length.of(500, 90_000, 900_000);
-    let (pairs, times) = (length.of(1, 10, 10), length.of(1, 3, 3));
+    let (least, most, times) = (length.of(1, 10, 10), length.of(1, 30, 30), length.of(1, 3, 3));
     let home = Layout::new()?;
     // What is resident must not depend on the others: a tenth of them first.
     let alone = Subject::new(length, &home, provisional, active / 10)?.times(times)?;
     let mut subject = Subject::new(length, &home, provisional, active)?;
-    let mut records = None;
-    let (mut ratios, mut ours, mut search, mut write, mut memory) = (vec![], vec![], vec![], vec![], vec![]);
-    for _ in 0..pairs {
-        let (took, resident) = subject.anew()?;
-        memory.push(resident);
-        let records = match &records {
-            Some(records) => records,
-            None => {
-                let read = Records::of(&subject.scene, length)?;
-                ensure!(
-                    read.people() == provisional,
-                    "{} people were taken in, not {provisional}",
-                    read.people()
-                );
-                records.insert(read)
-            }
-        };
-        let bare = (searched(&subject.scene, home.path())?, records.written(home.path())?);
-        ratios.push(took / (bare.0 + bare.1));
-        ours.push(took);
-        search.push(bare.0);
-        write.push(bare.1);
-    }
-    let count = records.as_ref().map_or(0, |records| records.values.len());
+    let records = Records::of(&subject.scene, length)?;
+    ensure!(records.people() == provisional, "{} people were taken in, not {provisional}", records.people());
     let what = format!("first refresh: {provisional} provisional of {} entries", provisional + active);
+    let mut line = Line::new(&what, Vec::new(), "times the search and the writes", Limit::Most(MOST));
+    let (mut ours, mut search, mut write, mut memory) = (vec![], vec![], vec![], vec![]);
+    let (mut daemon, mut slapd) = (vec![], vec![]);
+    let seen = RefCell::new(&mut line);
+    pairs(
+        least,
+        most,
+        |index| {
+            let bare = |subject: &Subject| -> Result<(f64, f64)> {
+                Ok((searched(&subject.scene, home.path())?, records.written(home.path())?))
+            };
+            // The one that goes first may find the machine in another state: by turns.
+            let first = if index % 2 == 1 { Some(bare(&subject)?) } else { None };
+            let taken = subject.anew()?;
+            let bare = first.map_or_else(|| bare(&subject), Ok)?;
+            seen.borrow_mut().values.push(taken.took / (bare.0 + bare.1));
+            ours.push(taken.took);
+            memory.push(taken.resident);
+            daemon.push(taken.daemon);
+            slapd.push(taken.slapd);
+            search.push(bare.0);
+            write.push(bare.1);
+            Ok(())
+        },
+        || seen.borrow().certain(),
+    )?;
+    let count = records.values.len();
     let note = format!(
-        "{} s; ldapsearch {} s, the bare store {} s for {count} values and {} records of audit",
+        "{} s; ldapsearch {} s, the bare store {} s for {count} values and {} records of audit; of processor time \
+         parvisd {} s, slapd {} s",
         number(median(&ours)),
         number(median(&search)),
         number(median(&write)),
-        records.as_ref().map_or(0, |records| records.bodies.len()),
+        records.bodies.len(),
+        number(median(&daemon)),
+        number(median(&slapd)),
     );
     let grown = memory.iter().map(|resident| resident / median(&alone)).collect();
     let beside = format!("{} MB with {} others", number(median(&alone)), active / 10);
     Ok(vec![
-        Line::new(&what, ratios, "times the search and the writes", Limit::Most(MOST)).noted(note),
+        line.noted(note),
         Line::new("resident after it", memory, "MB", Limit::Most(MOST_MEMORY)).noted(beside),
         Line::new("the same with ten times the others", grown, "times", Limit::Most(MOST_GROWTH)),
     ])
+}
+
+/// One refresh: seconds, seconds of processor time, and megabytes that are resident after it.
+struct Taken {
+    took: f64,
+    daemon: f64,
+    slapd: f64,
+    resident: f64,
 }
 
 /// A directory, and a daemon whose store can be taken away.
@@ -112,19 +129,25 @@ impl Subject {
         Ok(subject)
     }
 
-    /// From a start without a store until all was taken in: seconds, and megabytes that are resident then.
-    fn anew(&mut self) -> Result<(f64, f64)> {
+    /// From a start without a store until all was taken in.
+    fn anew(&mut self) -> Result<Taken> {
         self.scene.daemon.terminate()?;
         std::fs::remove_dir_all(&self.store)?;
+        let before = self.scene.slapd.usage()?.cpu;
         let begun = Instant::now();
         self.scene.daemon.restart()?;
         self.scene.daemon.wait_status("everything works", PATIENCE)?;
-        Ok((begun.elapsed().as_secs_f64(), resident(&self.scene.daemon)?))
+        Ok(Taken {
+            took: begun.elapsed().as_secs_f64(),
+            daemon: self.scene.daemon.usage()?.cpu.as_secs_f64(),
+            slapd: self.scene.slapd.usage()?.cpu.saturating_sub(before).as_secs_f64(),
+            resident: resident(&self.scene.daemon)?,
+        })
     }
 
     /// So many times; what was resident.
     fn times(mut self, times: usize) -> Result<Vec<f64>> {
-        let resident = (0..times).map(|_| Ok(self.anew()?.1)).collect();
+        let resident = (0..times).map(|_| Ok(self.anew()?.resident)).collect();
         self.scene.daemon.terminate()?;
         std::fs::remove_dir_all(&self.store)?;
         resident

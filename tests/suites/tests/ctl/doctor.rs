@@ -8,7 +8,7 @@ use std::process::Command;
 
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::slapd::{ADMIN_DN, ADMIN_PASSWORD, PEOPLE, SERVICE_DN, SERVICE_PASSWORD, SUFFIX};
-use parvis_stand::{Slapd, SlapdOptions, run};
+use parvis_stand::{Slapd, SlapdOptions, campus, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -207,7 +207,7 @@ fn what_works_less_well_is_a_warning_and_the_printed_lines_mend_it() {
     for words in [
         "cannot be followed by content synchronisation",
         "activation takes two operations",
-        "not indexed: entryUUID, entryCSN, supannressourceetat",
+        "not indexed: entryUUID, entryCSN, supannressourceetat, mail, mailalternateaddress",
     ] {
         assert_eq!(finding(&report, words)["level"], "warning");
         assert!(
@@ -220,6 +220,23 @@ fn what_works_less_well_is_a_warning_and_the_printed_lines_mend_it() {
     assert_eq!(level(&healed, "warning"), Vec::<String>::new(), "{healed:#}");
     assert_eq!(finding(&healed, "by content synchronisation: it was asked so")["level"], "ok");
     assert_eq!(finding(&healed, "activation is one Modify")["level"], "ok");
+}
+
+#[test]
+fn a_look_up_that_reads_everybody_is_found_by_its_time_where_the_configuration_is_hidden() {
+    let visit =
+        Visit::to(SlapdOptions { people: campus(10_000), config_readable: false, ..SlapdOptions::default() });
+    let fine = "nobody is read but whom is looked for";
+    assert_eq!(finding(&visit.look(), fine)["level"], "ok");
+    visit.configure(
+        "replace: olcDbIndex\nolcDbIndex: objectClass,uid,supannRessourceEtat,entryUUID,entryCSN eq",
+    );
+    let report = visit.look();
+    let found = finding(&report, "looking for somebody by address takes");
+    assert_eq!(found["level"], "warning");
+    assert!(found["action"].as_str().unwrap().contains("directory.address-filter"), "{found}");
+    let slow = level(&report, "warning").into_iter().filter(|what| what.starts_with("looking for")).count();
+    assert_eq!(slow, 1, "not by login: {report:#}");
 }
 
 #[test]

@@ -156,7 +156,14 @@ impl Failing {
     /// The same disk in another machine: what had arrived on it is there.
     fn mend(&self) -> Result<()> {
         for name in ["inner", "outer"] {
-            run::expect(&run::program("umount")?, &[self.work.path().join(name)], b"")?;
+            // The kernel lets go of a loop device a moment after its file system, and the inner one's is on the outer.
+            let gone = run::until(Duration::from_secs(30), || {
+                match run::expect(&run::program("umount")?, &[self.work.path().join(name)], b"") {
+                    Err(error) if format!("{error:#}").contains("busy") => Ok(None),
+                    ended => ended.map(Some),
+                }
+            })?;
+            gone.with_context(|| format!("{name} stays busy"))?;
         }
         self.mount(&self.work.path().join("outer.img"), &self.work.path().join("outer"))?;
         self.mount(&self.work.path().join("outer/inner.img"), &self.inner())

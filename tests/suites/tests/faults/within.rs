@@ -2,11 +2,10 @@
 //! leave. Only through the daemon's own code, which opens and closes it in order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use parvis_stand::{Daemon, run};
-use parvisd::store::{self, Commit, Linker, OpenError, Store, Write};
+use parvis_stand::Daemon;
+use parvisd::store::{self, Commit, Linker, Store, Write};
 
 /// Links nothing: for commits that have no records.
 struct Unlinked;
@@ -17,15 +16,8 @@ impl Linker for Unlinked {
     }
 }
 
-/// A lock that was just given back may be held for a moment more, by a child that another test's thread has forked and
-/// that has not become its program yet.
 fn open(daemon: &Daemon) -> Result<Arc<dyn Store>> {
-    let folder = daemon.layout().state().join("store");
-    let opened = run::until(Duration::from_secs(5), || match store::open(&folder, Arc::new(Unlinked)) {
-        Err(OpenError::Locked { .. }) => Ok(None),
-        opened => Ok(Some(opened?)),
-    })?;
-    opened.context("the store stays locked")
+    Ok(store::open(&daemon.layout().state().join("store"), Arc::new(Unlinked))?)
 }
 
 /// Every key from one up to another (excluded), with its value.

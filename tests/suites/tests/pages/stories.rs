@@ -236,6 +236,19 @@ fn the_rules_of_the_password_are_said_as_one_types() -> Result<()> {
     listing(&browser, false)?;
     browser.press("main form .main")?;
     assert_eq!(browser.attribute("#password", "autocomplete")?.as_deref(), Some("new-password"));
+    // What says how strong it is has its place before it is seen: the button does not move away from under a finger.
+    let moved = "const meter = document.querySelector('[data-strength]'); \
+        const said = document.querySelector('[data-rule=strength] .said'); \
+        const top = () => document.querySelector('main form .main').getBoundingClientRect().top; \
+        const seen = [getComputedStyle(meter).visibility, meter.getBoundingClientRect().height > 0]; \
+        const before = top(); meter.classList.remove('quiet'); \
+        const words = ['(respecté)', '(à respecter)', '(met)', '(not met yet)']; \
+        const moves = words.map((words) => { said.textContent = words; return top() - before; }); \
+        meter.classList.add('quiet'); said.textContent = ''; return [...seen, ...moves].join()";
+    for width in [320, 360, 390, 1280] {
+        browser.resize(width, 740)?;
+        assert_eq!(browser.run(moved)?, "hidden,true,0,0,0,0", "{width}");
+    }
     // Nothing stands in the way of a paste, and what a password manager puts in is judged as if it were typed.
     let paste = "const field = document.querySelector('#password'); field.focus(); \
         return field.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true })) \

@@ -1,14 +1,15 @@
 //! The daemon is stopped, hung, strange, or does not want us: nobody passes, in bounded time, and everybody is told.
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use parvis_stand::scene::at;
 use parvis_stand::sso::{Reply, Sso, SsoOptions};
 use parvis_suites::strange::{self, Habit, strange_daemon};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, logged, refused, slowly};
+use crate::support::{Stage, refused, slowly};
 
 /// What is asked about somebody, and how long it took.
 fn asked(sso: &Sso) -> Result<(Reply, Duration)> {
@@ -49,7 +50,7 @@ fn a_daemon_that_is_stopped_or_hung_lets_nobody_pass_and_is_back_when_it_is_back
     refused(&reply, 503, "unavailable")?;
     assert!(took < Duration::from_secs(2), "nobody is waited for: {took:?}");
     blocked(&stage.sso)?;
-    logged(&stage.sso, "no answer from the daemon in time")?;
+    stage.sso.wait_log("no answer from the daemon in time")?;
     stage.scene.daemon.restart()?;
     assert_eq!(asked(&stage.sso)?.0.json()?["allow"], true);
     Ok(())
@@ -91,20 +92,24 @@ fn whatever_a_strange_daemon_answers_is_no_yes() -> Result<()> {
 fn a_daemon_that_does_not_give_us_the_role_is_said_so() -> Result<()> {
     let stage = Stage::with("[gate]\nsso = [\"@60001\"]\n", SsoOptions::default())?;
     refused(&asked(&stage.sso)?.0, 403, "not-permitted")?;
-    logged(&stage.sso, "gate.sso")?;
+    stage.sso.wait_log("gate.sso")?;
     blocked(&stage.sso)?;
     Ok(())
 }
 
 #[test]
 fn a_request_that_is_under_way_is_answered_though_it_is_told_to_stop() -> Result<()> {
-    let (_place, socket) = strange_daemon(strange::silent)?;
+    let (told, heard) = channel();
+    let (_place, socket) = strange_daemon(move |stream| {
+        let _ = told.send(());
+        strange::silent(stream);
+    })?;
     let mut sso = Sso::before(&socket, SsoOptions::default())?;
     let (reply, status) = std::thread::scope(|scope| -> Result<_> {
-        logged(&sso, "listening")?;
+        sso.wait_log("listening")?;
         let port = sso.port();
         let asking = scope.spawn(move || slowly(port));
-        std::thread::sleep(Duration::from_millis(400));
+        heard.recv_timeout(Duration::from_secs(20)).context("the daemon was never asked")?;
         let ended = sso.terminate()?;
         Ok((asking.join().expect("the asker lives")?, ended))
     })?;

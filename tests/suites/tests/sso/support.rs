@@ -80,11 +80,3 @@ pub fn slowly(port: u16) -> Result<String> {
     stream.read_to_string(&mut all)?;
     Ok(all)
 }
-
-/// Until the log has it: a line may come after the answer that it is about.
-pub fn logged(sso: &Sso, words: &str) -> Result<()> {
-    let found = parvis_stand::run::until(parvis_stand::browser::PATIENCE, || {
-        Ok(sso.log().contains(words).then_some(()))
-    })?;
-    found.with_context(|| format!("no {words:?} in the log: {}", sso.log()))
-}

@@ -132,7 +132,7 @@ fn token_and_certificates_are_read_again_on_sighup_whole_or_not_at_all() -> Resu
     stage.sso.write_token("short")?;
     stage.sso.hangup()?;
     stage.sso.wait_log("in force stay")?;
-    crate::support::logged(&stage.sso, "at least 32")?;
+    stage.sso.wait_log("at least 32")?;
     assert_eq!(stage.sso.send("POST /v1/check", &bearer(TOKEN), BODY)?.status, 200);
     assert_eq!(check_by_tls(&stage.sso, Some(&old), "cbernard")?.0, 200);
     stage.sso.write_token(new)?;

@@ -22,6 +22,27 @@ macro_rules! on_each {
 #[cfg(test)]
 pub(crate) use on_each;
 
+/// A test on each directory, and on 389 DS without its plugin too: by the way that the watch would choose.
+#[cfg(test)]
+macro_rules! on_every_directory {
+    ($test:ident) => {
+        $crate::on_every_directory! { @ $test
+            openldap: $crate::ground::Ground::slapd(parvisd::directory::Way::Sync);
+            ds389: $crate::ground::Ground::ds389(parvisd::directory::Way::Sync);
+            ds389_without_its_plugin: $crate::ground::Ground::ds389(parvisd::directory::Way::PersistentSearch);
+            active_directory: $crate::ground::Ground::samba(parvisd::directory::Way::Dirsync);
+        }
+    };
+    (@ $test:ident $($name:ident: $ground:expr;)*) => { $(
+        #[test]
+        fn $name() {
+            $test($ground);
+        }
+    )* };
+}
+#[cfg(test)]
+pub(crate) use on_every_directory;
+
 #[cfg(test)]
 mod cost;
 #[cfg(test)]

@@ -277,7 +277,7 @@ fn of_two_entries_with_one_login_both_are_named() {
     let shown = scene.daemon.ctl(&["show", "jumeau"]).unwrap();
     let words = [shown.stdout, shown.stderr].concat();
     let words = String::from_utf8(words).unwrap();
-    let log = scene.daemon.wait_log("several entries have this login", Duration::from_secs(5)).unwrap();
+    let log = scene.daemon.wait_log("several entries have this login", Duration::from_secs(30)).unwrap();
     assert!(!shown.status.success());
     for name in ["cn=Deux,ou=people", "Jumeau,ou=people"] {
         assert!(words.contains(name), "parvisctl: {words}");

@@ -1,9 +1,8 @@
 //! The service's account is shut for a while: that is said in words, costs nobody anything, and ends by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parvis_stand::{Daemon, SceneOptions, Walk};
-use parvisd::directory::Way;
+use parvis_stand::{Daemon, SceneOptions, Walk, run};
 use serde_json::json;
 
 use crate::ground::Ground;
@@ -30,10 +29,7 @@ fn a_bind_that_is_refused_is_said_and_gone_on_with(ground: Ground) {
     let invited = "marie.durand@laposte.example";
     campus.inbox.wait_for(invited, |_| true, SOON).unwrap();
     // Somebody is in the middle of it.
-    let person = campus.person("elefevre");
-    let letter = json!({ "login": person.login, "password": person.provisional_password, "locale": "fr" });
-    let (code, entered) = campus.daemon.hook("authenticate", &letter).unwrap();
-    assert_eq!(code, 0, "{entered}");
+    let person = campus.authenticated("elefevre");
     let mut walk = Walk::beside(&campus.daemon, &campus.inbox, &person.login).unwrap();
     walk.prove("eleonore@ailleurs.example").unwrap();
 
@@ -54,11 +50,11 @@ fn a_bind_that_is_refused_is_said_and_gone_on_with(ground: Ground) {
 
     campus.ground.shut(false);
     campus.inbox.wait_for("entretemps@ailleurs.example", |_| true, SOON).unwrap();
-    let end = Instant::now() + SOON;
-    while !campus.daemon.statuses().last().unwrap().contains("everything works") {
-        assert!(Instant::now() < end, "{:?}", campus.daemon.statuses());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let works = run::until(SOON, || {
+        let last = campus.daemon.statuses().pop();
+        Ok(last.filter(|status| status.contains("everything works")))
+    });
+    assert!(works.unwrap().is_some(), "{:?}", campus.daemon.statuses());
     let said = status(&campus.daemon);
     assert!(!said.contains(words), "{said}");
     walk.charter().unwrap();
@@ -69,18 +65,4 @@ fn a_bind_that_is_refused_is_said_and_gone_on_with(ground: Ground) {
     }
 }
 
-macro_rules! each {
-    ($($name:ident: $ground:expr;)*) => { $(
-        #[test]
-        fn $name() {
-            a_bind_that_is_refused_is_said_and_gone_on_with($ground);
-        }
-    )* };
-}
-
-each! {
-    openldap: Ground::slapd(Way::Sync);
-    ds389: Ground::ds389(Way::Sync);
-    ds389_without_its_plugin: Ground::ds389(Way::PersistentSearch);
-    active_directory: Ground::samba(Way::Dirsync);
-}
+crate::on_every_directory!(a_bind_that_is_refused_is_said_and_gone_on_with);

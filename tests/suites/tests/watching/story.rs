@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use parvis_stand::scene::{config, daemon_options};
 use parvis_stand::{Daemon, Inbox, InboxOptions, Layout, Person, SceneOptions, Walk, small};
-use parvisd::directory::Way;
 use serde_json::json;
 
 use crate::ground::{Ground, conf};
@@ -48,6 +47,16 @@ impl Campus {
         self.ground.server.here(&person)
     }
 
+    /// Somebody whose letter's password was taken.
+    pub fn authenticated(&self, login: &str) -> Person {
+        let person = self.person(login);
+        let letter =
+            json!({ "login": person.login, "password": person.provisional_password, "locale": "fr" });
+        let (code, entered) = self.daemon.hook("authenticate", &letter).unwrap();
+        assert_eq!(code, 0, "{entered}");
+        person
+    }
+
     fn mails(&self, address: &str) -> usize {
         self.inbox.messages_to(address).len()
     }
@@ -60,11 +69,7 @@ fn from_the_letter_to_an_account(ground: Ground) {
     let invited = "marie.durand@laposte.example";
     campus.inbox.wait_for(invited, |_| true, Duration::from_secs(30)).unwrap();
 
-    let eleonore = campus.person("elefevre");
-    let letter =
-        json!({ "login": eleonore.login, "password": eleonore.provisional_password, "locale": "fr" });
-    let (code, entered) = campus.daemon.hook("authenticate", &letter).unwrap();
-    assert_eq!(code, 0, "{entered}");
+    let eleonore = campus.authenticated("elefevre");
     let mut walk = Walk::beside(&campus.daemon, &campus.inbox, &eleonore.login).unwrap();
     walk.prove("eleonore@ailleurs.example").unwrap();
     walk.charter().unwrap();
@@ -106,18 +111,4 @@ fn from_the_letter_to_an_account(ground: Ground) {
     assert_eq!(found["status"], "needs-activation", "{found}");
 }
 
-macro_rules! each {
-    ($($name:ident: $ground:expr;)*) => { $(
-        #[test]
-        fn $name() {
-            from_the_letter_to_an_account($ground);
-        }
-    )* };
-}
-
-each! {
-    openldap: Ground::slapd(Way::Sync);
-    ds389: Ground::ds389(Way::Sync);
-    ds389_without_its_plugin: Ground::ds389(Way::PersistentSearch);
-    active_directory: Ground::samba(Way::Dirsync);
-}
+crate::on_every_directory!(from_the_letter_to_an_account);

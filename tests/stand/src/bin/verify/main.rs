@@ -7,6 +7,7 @@ mod demo;
 mod pages;
 mod stage;
 mod stages;
+mod told;
 mod units;
 
 use std::path::{Path, PathBuf};
@@ -135,7 +136,7 @@ impl Done {
         let word = if outcome.failed == 0 { "ok    " } else { "FAILED" };
         say(&format!("{word} {name:16} {:>7.1} s  {}", took.as_secs_f64(), outcome.note));
         if outcome.failed > 0 {
-            for line in outcome.last_lines.lines() {
+            for line in outcome.words.lines() {
                 say(&format!("       | {line}"));
             }
         }
@@ -155,10 +156,12 @@ fn report(done: &[Done], total: Duration) -> bool {
     say(&format!("  {:16} {:>7.1} s", "total", total.as_secs_f64()));
     let passed: u64 = done.iter().map(|done| done.outcome.passed).sum();
     let failed: u64 = done.iter().map(|done| done.outcome.failed).sum();
-    let broken: Vec<&str> =
-        done.iter().filter(|done| done.outcome.failed > 0).map(|done| done.name.as_str()).collect();
+    let broken: Vec<&Done> = done.iter().filter(|done| done.outcome.failed > 0).collect();
     if !broken.is_empty() {
-        say(&format!("\nfailed: {}", broken.join(", ")));
+        say("\nfailed:");
+    }
+    for done in broken {
+        say(&format!("  {:16} {}", done.name, done.outcome.broken.join(", ")));
     }
     say(&format!("\n{passed} passed, {failed} failed"));
     failed == 0

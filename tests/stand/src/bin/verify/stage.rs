@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use parvis_stand::run::tail;
+
+use crate::told;
 
 type Action = Box<dyn FnOnce(&Path) -> Result<String>>;
 
@@ -28,8 +29,10 @@ pub struct Outcome {
     pub failed: u64,
     /// A few words.
     pub note: String,
+    /// The tests that failed, by name.
+    pub broken: Vec<String>,
     /// Of its log, when it failed.
-    pub last_lines: String,
+    pub words: String,
 }
 
 impl Stage {
@@ -54,16 +57,18 @@ impl Stage {
         let log = self.log;
         let result = File::create(&log).context("failed to write a log").and_then(|_| (self.action)(&log));
         let text = std::fs::read_to_string(&log).unwrap_or_default();
-        let (passed, failed) = tests(&text);
+        let (passed, failed) = told::tests(&text);
+        let counted = passed + failed > 0;
         match result {
             Ok(note) => {
-                let counted = passed + failed > 0;
                 let note = if counted { format!("{passed} tests {note}") } else { note };
-                Outcome { passed: if counted { passed } else { 1 }, failed, note, last_lines: String::new() }
+                let passed = if counted { passed } else { 1 };
+                Outcome { passed, failed, note, broken: Vec::new(), words: String::new() }
             }
             Err(error) => {
-                let last_lines = format!("{}\n{error:#}\n(all of it: {})", tail(&log, 40), log.display());
-                Outcome { passed, failed: failed.max(1), note: String::new(), last_lines }
+                let words = format!("{}\n{error:#}\n(all of it: {})", told::words(&text), log.display());
+                let broken = told::failed(&text).into_iter().map(str::to_owned).collect();
+                Outcome { passed, failed: failed.max(1), note: String::new(), broken, words }
             }
         }
     }
@@ -79,18 +84,6 @@ pub fn logged(mut command: Command, log: &Path) -> Result<String> {
         bail!("{name} ended with {status}");
     }
     Ok(String::new())
-}
-
-/// The tests passed and failed that a log of `cargo test` tells of.
-fn tests(log: &str) -> (u64, u64) {
-    let count = |line: &str, word: &str| -> u64 {
-        let before = line.split(word).next().unwrap_or_default();
-        before.split_whitespace().last().and_then(|number| number.parse().ok()).unwrap_or_default()
-    };
-    let results = log.lines().filter(|line| line.starts_with("test result:"));
-    results.fold((0, 0), |(passed, failed), line| {
-        (passed + count(line, " passed;"), failed + count(line, " failed;"))
-    })
 }
 
 #[cfg(test)]
@@ -112,8 +105,6 @@ mod tests {
 
     #[test]
     fn tests_are_counted_and_anything_else_is_one() {
-        let result = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 1 filtered out";
-        assert_eq!(tests(&format!("{result}\nx\n{result}")), (6, 4));
         let outcome = done(sh("echo fine"));
         assert_eq!((outcome.passed, outcome.failed), (1, 0));
         let outcome = done(sh("echo 'test result: ok. 7 passed; 0 failed; 0 ignored'"));
@@ -121,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_tells_its_last_lines_and_counts_even_without_a_test() {
+    fn a_failure_tells_its_words_and_counts_even_without_a_test() {
         let outcome = done(sh("seq 100; echo oops >&2; exit 3"));
         assert_eq!((outcome.passed, outcome.failed), (0, 1));
-        assert!(outcome.last_lines.contains("oops") && outcome.last_lines.contains("exit status: 3"));
-        assert!(!outcome.last_lines.contains("\n42\n"), "not the whole log");
+        assert!(outcome.words.contains("oops") && outcome.words.contains("exit status: 3"));
+        assert!(!outcome.words.contains("\n42\n"), "not the whole log");
         let outcome = done(sh("echo 'test result: FAILED. 7 passed; 2 failed; 0 ignored'; exit 101"));
         assert_eq!((outcome.passed, outcome.failed), (7, 2));
     }

@@ -19,6 +19,21 @@ const CARGO_DENY: &str = "0.20.2";
 /// Where a suite leaves pictures of what it sees.
 const PICTURES: &str = "PARVIS_PICTURES";
 
+/// How this user reaches the network, where not everything is reached directly: sudo forgets it.
+const NETWORK: &[&str] = &[
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+];
+
 /// Every stage there is; with a folder, pictures are left there.
 pub fn plan(full: bool, pictures: Option<&Path>) -> Result<Vec<Stage>> {
     let metadata = install::metadata()?;
@@ -27,7 +42,7 @@ pub fn plan(full: bool, pictures: Option<&Path>) -> Result<Vec<Stage>> {
     std::fs::create_dir_all(&logs)?;
     let mut plan = before(&logs);
     plan.extend(suites(&logs, &metadata, full, pictures)?);
-    plan.extend(after(&logs, full));
+    plan.extend(after(&logs, full, pictures));
     Ok(plan)
 }
 
@@ -52,27 +67,38 @@ fn suites(logs: &Path, metadata: &Value, full: bool, pictures: Option<&Path>) ->
         |args: &[&str]| cargo_with(&[&["test", "--workspace", "--no-fail-fast", "--quiet"], args].concat());
     let mut stages = vec![
         Stage::command(logs, "build", "the tests compile", test(&["--no-run"])),
-        Stage::new(logs, "programs", "parvisd, parvisctl, parvis-hook, parvis-pages and parvis-sso", |_| {
-            binaries(Profile::Dev).map(|_| String::new())
+        Stage::new(logs, "programs", "parvisd, parvisctl, parvis-hook, parvis-pages and parvis-sso", |log| {
+            binaries(Profile::Dev)?;
+            // What the benchmark compares with: by this user, so that nothing is left for cargo to do as root.
+            logged(cargo_with(&["build", "--quiet", "--package", "parvis-suites", "--bins"]), log)
         }),
-        Stage::command(logs, "unit", "the tests beside the code", test(&["--lib", "--bins"])),
+        suite(logs, "unit", "the tests beside the code", test(&["--lib", "--bins"]), full, pictures),
         Stage::command(logs, "doctest", "the examples in the documentation", test(&["--doc"])),
     ];
     let mut names = integration_tests(metadata);
     // What reads the tree comes first: it takes a second and tells most.
     names.sort_by_key(|name| name != "tidy");
     for name in names {
-        let command = test(&["--test", &name]);
-        let pictures = pictures.map(Path::to_owned);
-        stages.push(Stage::new(logs, &name, "a suite", move |log| {
-            logged(as_root(command, full, pictures.as_deref())?, log)
-        }));
+        stages.push(suite(logs, &name, "a suite", test(&["--test", &name]), full, pictures));
     }
     Ok(stages)
 }
 
+/// Tests of which some need root.
+fn suite(
+    logs: &Path,
+    name: &str,
+    purpose: &str,
+    command: Command,
+    full: bool,
+    pictures: Option<&Path>,
+) -> Stage {
+    let pictures = pictures.map(Path::to_owned);
+    Stage::new(logs, name, purpose, move |log| logged(as_root(command, full, pictures.as_deref())?, log))
+}
+
 /// What needs the programs.
-fn after(logs: &Path, full: bool) -> Vec<Stage> {
+fn after(logs: &Path, full: bool, pictures: Option<&Path>) -> Vec<Stage> {
     let auto = cargo_with(&["run", "--quiet", "--package", "parvis-stand", "--bin", "demo", "--", "--auto"]);
     let bench = ["run", "--quiet", "--package", "parvis-suites", "--bin", "bench"];
     let (bench, what) = match full {
@@ -80,7 +106,7 @@ fn after(logs: &Path, full: bool) -> Vec<Stage> {
         false => ([&bench[..], &["--", "--smoke"]].concat(), "the benchmark works; nothing is judged"),
     };
     vec![
-        Stage::command(logs, "bench", what, cargo_with(&bench)),
+        suite(logs, "bench", what, cargo_with(&bench), full, pictures),
         Stage::command(logs, "demo", "from the letter to the account, unattended", auto),
         Stage::new(
             logs,
@@ -95,7 +121,8 @@ fn after(logs: &Path, full: bool) -> Vec<Stage> {
 
 fn cargo_with(args: &[&str]) -> Command {
     let mut command = cargo();
-    command.args(args);
+    // A frame of `libtest` says nothing; the words of a failed test say what was expected.
+    command.args(args).env("RUST_BACKTRACE", "0");
     command
 }
 
@@ -146,9 +173,12 @@ fn as_root(mut command: Command, full: bool, pictures: Option<&Path>) -> Result<
     environment.extend(pictures.map(|folder| (PICTURES.to_owned(), folder.display().to_string())));
     if !nix::unistd::geteuid().is_root() {
         let mut runner = vec!["sudo".to_owned(), "-n".to_owned(), "env".to_owned()];
-        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+        for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME"].iter().chain(NETWORK) {
             runner.extend(std::env::var(name).ok().map(|value| format!("{name}={value}")));
         }
+        // As a rule, a user's has not where the servers are.
+        let path = std::env::var("PATH").unwrap_or_default();
+        runner.push(format!("PATH={path}:/usr/local/sbin:/usr/sbin:/sbin"));
         runner.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
         let triple = host()?.to_uppercase().replace('-', "_");
         environment.push((format!("CARGO_TARGET_{triple}_RUNNER"), runner.join(" ")));
