@@ -13,6 +13,7 @@ use parvisd::mail::{
     Composed, Letter, Locale, MailName, Relay, RelayFault, RelaySettings, Security, SendError, Sender,
     Templates, Values, Way, compose,
 };
+use parvis_stand::run;
 use peer::{Act, Peer, Setup, Tls, certificate, say};
 use tempfile::TempDir;
 
@@ -156,8 +157,7 @@ fn program(script: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sendmail");
     let text = format!("#!/bin/sh\nhere={}\n{script}\n", folder.path().display());
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    run::script(&path, &text).unwrap();
     (folder, path)
 }
 

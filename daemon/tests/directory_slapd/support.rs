@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use parvis_stand::Port;
 use parvisd::directory::{
     Bind, Directory, DirectoryHealth, Outside, PasswordWrite, Prepared, Settings, Timeouts,
 };
@@ -52,8 +53,8 @@ impl Default for Options {
 pub struct Slapd {
     dir: TempDir,
     child: Option<Child>,
-    port: u16,
-    tls_port: u16,
+    port: Port,
+    tls_port: Port,
 }
 
 impl Slapd {
@@ -71,7 +72,7 @@ impl Slapd {
             Command::new("slapadd").args(["-q", "-w", "-b", BASE, "-f"]).arg(dir.path().join("slapd.conf")),
             &tree,
         );
-        let mut slapd = Slapd { dir, child: None, port: free_port(), tls_port: free_port() };
+        let mut slapd = Slapd { dir, child: None, port: Port::free().unwrap(), tls_port: Port::free().unwrap() };
         slapd.launch();
         slapd
     }
@@ -90,7 +91,7 @@ impl Slapd {
             .unwrap();
         self.child = Some(child);
         let until = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while std::net::TcpStream::connect(("127.0.0.1", self.port.number())).is_err() {
             assert!(Instant::now() < until, "slapd does not listen: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -101,15 +102,15 @@ impl Slapd {
     }
 
     pub fn uri(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.port)
+        format!("ldap://127.0.0.1:{}", self.port.number())
     }
 
     pub fn named_uri(&self) -> String {
-        format!("ldap://localhost:{}", self.port)
+        format!("ldap://localhost:{}", self.port.number())
     }
 
     pub fn tls_uri(&self) -> String {
-        format!("ldaps://localhost:{}", self.tls_port)
+        format!("ldaps://localhost:{}", self.tls_port.number())
     }
 
     pub fn local_uri(&self) -> String {
@@ -263,10 +264,6 @@ fn run(command: &mut Command, input: &str) -> String {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// An authority of our own, and another that nobody should trust.

@@ -155,7 +155,10 @@ async fn addresses_outside_ascii_need_a_server_that_takes_them() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there() {
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    // Ours, so that nobody else listens there; and we do not.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let error =
         attempt(RelaySettings { port, ..RelaySettings::new("localhost", "x.example") }).await.unwrap_err();
     assert_eq!(kind(&error), "later");

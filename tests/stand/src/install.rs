@@ -404,8 +404,6 @@ pub fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     /// Programs in the place of apt-get and debconf that write down what they are asked.
@@ -418,8 +416,7 @@ mod tests {
             ("update-rc.d", "echo rc \"$@\" >>$D/log"),
         ] {
             let path = dir.path().join(name);
-            std::fs::write(&path, format!("#!/bin/sh\nD=${{0%/*}}\n{text}\n")).unwrap();
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+            crate::run::script(&path, &format!("#!/bin/sh\nD=${{0%/*}}\n{text}\n")).unwrap();
         }
         dir
     }

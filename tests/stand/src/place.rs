@@ -5,13 +5,15 @@
 //! does not bear the stand's prefix.
 
 use std::fs::{File, Permissions};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -92,6 +94,15 @@ pub struct Port {
     _claim: UnixListener,
 }
 
+/// Whether nothing listens there.
+///
+/// A listener of our own would tell as much, and stay for a moment after its end: in a child that another test has forked
+/// and that has not become its own program yet.
+pub(crate) fn is_silent(ip: Ipv4Addr, port: u16) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    TcpStream::connect_timeout(&(ip, port).into(), Duration::from_secs(1)).is_err_and(|error| refused(&error))
+}
+
 impl Port {
     /// Claims a port on which nothing listens.
     pub fn free() -> Result<Self> {
@@ -104,7 +115,7 @@ impl Port {
             let number = FIRST + ((u32::from(start) * 61 + u32::from(step)) % u32::from(COUNT)) as u16;
             let name = SocketAddr::from_abstract_name(format!("{PREFIX}port-{number}"))?;
             let Ok(claim) = UnixListener::bind_addr(&name) else { continue };
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+            if is_silent(Ipv4Addr::LOCALHOST, number) {
                 return Ok(Self { number, _claim: claim });
             }
         }
@@ -119,6 +130,8 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -146,6 +159,27 @@ mod tests {
         assert!(!dead.exists());
         assert!(living.exists());
         assert!(foreign.exists());
+    }
+
+    /// Children that are forked meanwhile hold whatever is open here, until they are programs of their own.
+    #[test]
+    fn a_port_can_be_listened_on_while_others_start_programs() {
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let starting = scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+            let refused = (0..2_000).filter(|_| {
+                let port = Port::free().unwrap();
+                TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).is_err()
+            });
+            let refused = refused.count();
+            over.store(true, Ordering::Relaxed);
+            starting.join().unwrap();
+            assert_eq!(refused, 0);
+        });
     }
 
     #[test]

@@ -256,6 +256,21 @@ pub fn expect<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &[u8]) -> Resu
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
+/// A program made of this text, at this path, for every user.
+///
+/// Another process writes it: in ours, a child that another test has forked might hold the file open for writing still, and
+/// whoever ran it would be told that it is busy (`ETXTBSY`, execve(2)).
+pub fn script(path: &Path, text: &str) -> Result<()> {
+    let args = ["-m".as_ref(), "755".as_ref(), "/dev/stdin".as_ref(), path.as_os_str()];
+    expect(&program("install")?, &args, text.as_bytes()).map(drop)
+}
+
+/// A copy of a program, for every user; by another process, as [`script`].
+pub fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    let args = ["-m".as_ref(), "755".as_ref(), from.as_os_str(), to.as_os_str()];
+    expect(&program("install")?, &args, b"").map(drop)
+}
+
 /// Asks `done` every few milliseconds until it gives a value; for other programs' sockets, which announce nothing.
 pub fn until<T>(limit: Duration, mut done: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let end = Instant::now() + limit;

@@ -46,7 +46,7 @@ impl Page {
         let layout = daemon.layout();
         layout.open_to_all()?;
         let hook = layout.path().join("parvis-hook");
-        std::fs::copy(binaries(Profile::Dev)?.parvis_hook, &hook)?;
+        run::copy_program(&binaries(Profile::Dev)?.parvis_hook, &hook)?;
         Ok(Self { hook, socket: layout.hook_socket() })
     }
 

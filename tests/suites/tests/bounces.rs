@@ -1,13 +1,13 @@
 //! What comes back: Postfix takes a mail, learns that it cannot be delivered, and hands the report to `parvis-hook`.
 
 use anyhow::{Context, Result};
+use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::place::Place;
 use parvis_stand::scene::at;
 use parvis_stand::{
-    Behaviour, Inbox, InboxOptions, Message, Postfix, PostfixOptions, Scene, SceneOptions, Walk,
+    Behaviour, Inbox, InboxOptions, Message, Postfix, PostfixOptions, Scene, SceneOptions, Walk, run,
 };
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,17 +49,11 @@ fn campus() -> Result<Campus> {
     layout.open_to_all()?;
     // Where every user can reach it, as in /usr/bin.
     let hook = tools.join("parvis-hook");
-    std::fs::copy(
-        &parvis_stand::binaries::binaries(parvis_stand::binaries::Profile::Dev)?.parvis_hook,
-        &hook,
-    )?;
+    run::copy_program(&binaries(Profile::Dev)?.parvis_hook, &hook)?;
     let socket = layout.hook_socket();
     let script =
         format!("#!/bin/sh\nexec {} bounce --as pipe --socket {}\n", hook.display(), socket.display());
-    std::fs::write(&command, script)?;
-    for program in [&hook, &command] {
-        std::fs::set_permissions(program, PermissionsExt::from_mode(0o755))?;
-    }
+    run::script(&command, &script)?;
     Ok(Campus { scene, postfix, outside, _tools: tools })
 }
 
@@ -91,7 +85,7 @@ fn report(to: &str, action: &str, words: &str) -> String {
 
 /// Waits until `state` refuses, and gives the refusal.
 fn refused(campus: &Campus, session: &str) -> Result<Value> {
-    let refused = parvis_stand::run::until(LIMIT, || {
+    let refused = run::until(LIMIT, || {
         let (code, answer) = campus.scene.daemon.hook("state", &json!({ "session": session }))?;
         Ok((code == 1).then_some(answer))
     })?;
@@ -124,7 +118,7 @@ fn a_report_waits_in_the_mail_system_while_the_daemon_is_away() -> Result<()> {
     walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
     let session = walk.session;
     let log = |postfix: &Postfix, text: &str| -> Result<()> {
-        let found = parvis_stand::run::until(LIMIT, || Ok(postfix.log().contains(text).then_some(())))?;
+        let found = run::until(LIMIT, || Ok(postfix.log().contains(text).then_some(())))?;
         found.with_context(|| format!("no {text:?} in\n{}", postfix.log()))
     };
     log(&campus.postfix, "status=deferred (host 127.0.0.1")?;

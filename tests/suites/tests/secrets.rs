@@ -1,13 +1,13 @@
 //! What may never be written down: tokens, passwords, credentials. Looked for in everything that the daemon leaves.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use parvis_stand::scene::{config, daemon_options};
 use parvis_stand::slapd::SERVICE_PASSWORD;
-use parvis_stand::{Daemon, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, Walk};
+use parvis_stand::{Daemon, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, Walk, run};
 use parvis_suites::refusal;
 use parvisd::dossier::unpress;
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ fn a_dying_daemon_leaves_no_core_and_nobody_of_its_own_user_reads_its_memory() -
     let mut started = daemon_options(&options, config(&options, &layout, &slapd, &inbox));
     // As a user of its own, as the unit does it; the binary where that user can go.
     let (parvisd, ca) = (layout.path().join("parvisd"), layout.path().join("ca.pem"));
-    std::fs::copy(parvis_stand::binaries::binaries(options.profile)?.parvisd, &parvisd)?;
+    run::copy_program(&parvis_stand::binaries::binaries(options.profile)?.parvisd, &parvisd)?;
     std::fs::copy(slapd.ca_file(), &ca)?;
     let charters = parvis_stand::binaries::workspace().join("conf/charters");
     for name in ["charter.fr.md", "charter.en.md"] {
@@ -189,8 +189,7 @@ fn a_dying_daemon_leaves_no_core_and_nobody_of_its_own_user_reads_its_memory() -
          --clear-groups --pdeathsig KILL -- {} \"$@\"\n",
         parvisd.display()
     );
-    std::fs::write(&script, text)?;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    run::script(&script, &text)?;
     started.program = Some(script);
     let daemon = Daemon::start(layout, started)?;
     let proc = format!("/proc/{}", daemon.pid()?);

@@ -7,7 +7,6 @@ mod recipe;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr as Name, UnixListener};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -100,8 +99,7 @@ impl SambaAd {
         std::fs::create_dir_all(&bin)?;
         let (wrapper, conf) = (bin.join("samba-tool"), self.place.join("smb.conf"));
         let script = format!("#!/bin/sh\nexec '{}' \"$@\" -s '{}'\n", tool.display(), conf.display());
-        std::fs::write(&wrapper, script)?;
-        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755))?;
+        run::script(&wrapper, &script)?;
         let first = format!("PATH='{}':$PATH\nset -e\n{lines}", bin.display());
         let out = run::output(&program("sh")?, &["-c", &first], b"")?;
         if !out.status.success() {
@@ -259,7 +257,7 @@ impl Address {
             let ip = Ipv4Addr::new(127, 77, third, fourth);
             let name = Name::from_abstract_name(format!("parvis-stand-address-{ip}"))?;
             let Ok(claim) = UnixListener::bind_addr(&name) else { continue };
-            let free = [389, 636].iter().all(|port| std::net::TcpListener::bind((ip, *port)).is_ok());
+            let free = [389, 636].into_iter().all(|port| crate::place::is_silent(ip, port));
             if free {
                 return Ok(Self { ip, _claim: claim });
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parvis_stand::run::until;
+use parvis_stand::run::{self, until};
 use parvis_stand::{Daemon, DaemonOptions, Layout};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -24,8 +24,7 @@ sleep 1 while 1;
 
 fn options(layout: &Layout, config: &str) -> DaemonOptions {
     let script = layout.path().join("daemon");
-    std::fs::write(&script, SCRIPT).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    run::script(&script, SCRIPT).unwrap();
     DaemonOptions {
         config: config.to_owned(),
         credentials: vec![("key".into(), "not shown".into())],

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -166,8 +165,7 @@ const HOOKS: [(&str, &str); 9] = [
 
 fn hook(place: &Place, name: &str, text: &str) -> Result<String> {
     let path = place.join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
+    run::script(&path, &format!("#!/bin/sh\n{text}\n"))?;
     Ok(path.display().to_string())
 }
 

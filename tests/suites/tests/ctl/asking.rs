@@ -223,7 +223,7 @@ fn a_daemon_that_is_not_there_is_said_and_a_stranger_is_not_let_in() {
     scene.daemon.layout().open_to_all().unwrap();
     let socket = scene.daemon.layout().admin_socket();
     let program = scene.daemon.layout().path().join("parvisctl");
-    std::fs::copy(binaries(Profile::Dev).unwrap().parvisctl, &program).unwrap();
+    run::copy_program(&binaries(Profile::Dev).unwrap().parvisctl, &program).unwrap();
     let stranger = |args: &[&str]| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]).arg(&program);

@@ -1,11 +1,10 @@
 //! What is shipped beside the program: the command line's pages and completions, and the units.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use parvis_stand::binaries::{Profile, binaries, workspace};
 use parvis_stand::scene::{self, SceneOptions};
-use parvis_stand::{Daemon, DaemonOptions, Inbox, InboxOptions, Layout, Slapd, SlapdOptions};
+use parvis_stand::{Daemon, DaemonOptions, Inbox, InboxOptions, Layout, Slapd, SlapdOptions, run};
 
 use crate::support::{alone, ctl, logins};
 
@@ -74,8 +73,7 @@ fn the_daemon_takes_the_sockets_that_the_units_hand_over() {
         .replace("<program>", &quoted(binaries(Profile::Dev).unwrap().parvisd.to_str().unwrap()))
         .replace("<paths>", &paths.each_ref().map(|path| quoted(path.to_str().unwrap())).join(", "));
     let program = layout.path().join("hand-over");
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    run::script(&program, &script).unwrap();
     let options = DaemonOptions { program: Some(program), ..scene::daemon_options(&options, config) };
     let mut daemon = Daemon::start(layout, options).unwrap();
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());

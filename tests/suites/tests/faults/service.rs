@@ -168,9 +168,9 @@ fn sockets_that_systemd_hands_over_are_taken_and_outlive_the_daemon() -> Result<
     let (slapd, _inbox, layout, options, text) = prepared("")?;
     let script = layout.path().join("activated");
     // systemd's own tool hands the sockets over; it starts the daemon at the first connection.
-    std::fs::write(
+    run::script(
         &script,
-        format!(
+        &format!(
             "#!/bin/sh\nexec systemd-socket-activate -E NOTIFY_SOCKET -E CREDENTIALS_DIRECTORY --fdname=hook:admin \
              -l {} -l {} {} \"$@\"\n",
             layout.hook_socket().display(),
@@ -178,7 +178,6 @@ fn sockets_that_systemd_hands_over_are_taken_and_outlive_the_daemon() -> Result<
             binaries(Profile::Dev)?.parvisd.display()
         ),
     )?;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     let mut options = daemon_options(&options, text);
     options.program = Some(script);
     let page = Page::at(&layout)?;
@@ -236,16 +235,15 @@ fn the_journal_has_the_anchor_in_a_field_of_its_own_and_it_is_part_of_the_chain(
     });
     // In a view of the file system of its own, the journal's socket is ours.
     let script = layout.path().join("journalled");
-    std::fs::write(
+    run::script(
         &script,
-        format!(
+        &format!(
             "#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && \
              ln -s \"$0\" /run/systemd/journal && exec \"$@\"' {} {} \"$@\"\n",
             journal.display(),
             binaries(Profile::Dev)?.parvisd.display()
         ),
     )?;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     let mut options = daemon_options(&options, text);
     options.program = Some(script);
     let mut daemon = Daemon::start(layout, options)?;

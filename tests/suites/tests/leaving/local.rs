@@ -4,7 +4,7 @@ use parvis_stand::daemon::code;
 use parvis_stand::dovecot::OWNER;
 use parvis_stand::{
     Behaviour, Dovecot, DovecotOptions, Inbox, InboxOptions, Port, Postfix, PostfixOptions, Scene,
-    SceneOptions, Stage,
+    SceneOptions, Stage, run,
 };
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -33,7 +33,7 @@ fn dovecot(folder: &Path, port: u16) -> Dovecot {
 }
 
 fn wait_for_mailbox(dovecot: &Dovecot, name: &str, count: usize) -> Vec<parvis_stand::Message> {
-    let found = parvis_stand::run::until(SOON, || {
+    let found = run::until(SOON, || {
         let mails = dovecot.mailbox(name)?;
         Ok((mails.len() >= count).then_some(mails))
     });
@@ -90,8 +90,7 @@ fn what_an_lmtp_server_says_after_the_dot_is_kept_and_tried_again() {
 /// A program that calls the private Postfix's sendmail, as `/usr/sbin/sendmail` calls the system's.
 fn sendmail(folder: &Path, script: &str) -> String {
     let path = folder.join("sendmail");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    run::script(&path, &format!("#!/bin/sh\n{script}\n")).unwrap();
     format!(
         "[mail]\ntransport = \"sendmail\"\nsendmail = {:?}\nretry-first = \"1s\"\n",
         path.display().to_string()
@@ -125,8 +124,7 @@ fn mails_leave_by_msmtp_which_needs_no_rights_of_its_own() {
         "#!/bin/sh\nexec setpriv --no-new-privs msmtp --host=127.0.0.1 --port={} --auto-from=off \"$@\"\n",
         outside.port()
     );
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    run::script(&program, &script).unwrap();
     let key = parvis_stand::dkim::key("RSA", Some(2048)).unwrap();
     let config = format!(
         "[mail]\ntransport = \"sendmail\"\nsendmail = {:?}\n[mail.dkim]\nselector = \"a\"\n",
@@ -157,7 +155,7 @@ fn a_sendmail_that_fails_is_judged_by_its_exit_code() {
     walk.step("recovery-address", json!({ "address": "marie@laposte.example" }), "recovery-link").unwrap();
     let line = scene.daemon.wait_log("a mail will be tried again", SOON).unwrap();
     assert!(line.contains("exit 75: queue full"), "{line}");
-    let deferred = parvis_stand::run::until(SOON, || {
+    let deferred = run::until(SOON, || {
         let state = walk.step("state", json!({}), "recovery-link")?;
         Ok((state["view"]["sent"]["delivery"] == "deferred").then_some(()))
     });
@@ -165,7 +163,7 @@ fn a_sendmail_that_fails_is_judged_by_its_exit_code() {
     // 67: another address, please.
     sendmail(folder.path(), "cat > /dev/null; exit 67");
     scene.daemon.wait_log("a mail was refused for good", SOON).unwrap();
-    let refused = parvis_stand::run::until(SOON, || {
+    let refused = run::until(SOON, || {
         let (_, state) = walk.call("state", json!({}))?;
         Ok((state["refusal"]["code"] == "address-refused").then_some(()))
     });
@@ -173,7 +171,7 @@ fn a_sendmail_that_fails_is_judged_by_its_exit_code() {
     // 78: nothing is wrong with the address, and nothing is sent to anybody.
     let config = sendmail(folder.path(), "echo 'no configuration file' >&2; exit 78");
     walk.step("recovery-address", json!({ "address": "marie@autre.example" }), "recovery-link").unwrap();
-    let held = parvis_stand::run::until(SOON, || {
+    let held = run::until(SOON, || {
         let said = scene.daemon.ctl(&["status"])?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         Ok(text.contains("exit 78: no configuration file").then_some(text))
@@ -191,7 +189,7 @@ fn a_sendmail_that_fails_is_judged_by_its_exit_code() {
     .replace("[mail]\n", &config);
     scene.daemon.configure(config).unwrap();
     scene.daemon.hangup().unwrap();
-    let sent = parvis_stand::run::until(SOON, || Ok(taken.exists().then_some(())));
+    let sent = run::until(SOON, || Ok(taken.exists().then_some(())));
     assert!(sent.unwrap().is_some(), "{}", scene.daemon.log());
 }
 

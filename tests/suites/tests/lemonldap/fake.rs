@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use parvis_stand::place::Place;
+use parvis_stand::run;
 use serde_json::Value;
 
 /// What it does with a question.
@@ -111,9 +112,7 @@ fn message(stream: &mut UnixStream) -> Option<Vec<u8>> {
 
 /// A program that another user can run, in a place of its own.
 pub fn program(place: &Place, text: &str) -> Result<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let path: PathBuf = place.join("program");
-    std::fs::write(&path, text)?;
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
-    Ok(Path::new(&path).display().to_string())
+    let path = place.join("program");
+    run::script(&path, text)?;
+    Ok(path.display().to_string())
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::shibboleth::Generation;
 use parvis_stand::sso::{Sso, SsoOptions};
-use parvis_stand::{Visitor, certs};
+use parvis_stand::{Visitor, certs, run};
 
 use crate::faults::closed_but_for_the_active;
 use crate::support::{Outcome, PROVISIONAL, Stage};
@@ -40,7 +40,6 @@ fn through_the_hook() -> Result<()> {
 
 #[test]
 fn a_hook_that_is_none_opens_no_door() -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let stage = Stage::new(Generation::Five)?;
     let dir = tempfile::tempdir()?;
     let yes = r#"echo '{"schema":1,"ok":true,"allow":true,"status":"active"}'"#;
@@ -54,8 +53,7 @@ fn a_hook_that_is_none_opens_no_door() -> Result<()> {
         ("says-and-stays", format!("{yes}; exec sleep 60")),
     ] {
         let path = dir.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
+        run::script(&path, &format!("#!/bin/sh\n{text}\n"))?;
         stage.shibboleth.configure(&format!("hook = {}\n", path.display()))?;
         closed_but_for_the_active(&stage, name)?;
     }

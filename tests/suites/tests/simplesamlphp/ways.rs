@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use parvis_stand::Visitor;
+use parvis_stand::{Visitor, run};
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::sso::{Sso, SsoOptions};
 
@@ -42,10 +42,8 @@ fn a_hook_that_is_none_opens_no_door() -> Result<()> {
     let stage = Stage::new()?;
     let dir = tempfile::tempdir()?;
     let script = |name: &str, text: &str| -> Result<String> {
-        use std::os::unix::fs::PermissionsExt;
         let path = dir.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
+        run::script(&path, &format!("#!/bin/sh\n{text}\n"))?;
         Ok(path.display().to_string())
     };
     let yes = r#"echo '{"schema":1,"ok":true,"allow":true,"status":"active"}'"#;
