@@ -9,11 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use parvis_stand::run;
 use parvisd::mail::{
     Composed, Letter, Locale, MailName, Relay, RelayFault, RelaySettings, Security, SendError, Sender,
     Templates, Values, Way, compose,
 };
-use parvis_stand::run;
 use peer::{Act, Peer, Setup, Tls, certificate, say};
 use tempfile::TempDir;
 

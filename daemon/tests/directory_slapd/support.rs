@@ -72,7 +72,8 @@ impl Slapd {
             Command::new("slapadd").args(["-q", "-w", "-b", BASE, "-f"]).arg(dir.path().join("slapd.conf")),
             &tree,
         );
-        let mut slapd = Slapd { dir, child: None, port: Port::free().unwrap(), tls_port: Port::free().unwrap() };
+        let mut slapd =
+            Slapd { dir, child: None, port: Port::free().unwrap(), tls_port: Port::free().unwrap() };
         slapd.launch();
         slapd
     }

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use parvis_stand::scene::{config, daemon_options};
 use parvis_stand::slapd::SERVICE_PASSWORD;
-use parvis_stand::{Daemon, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, Walk, run};
+use parvis_stand::{
+    Daemon, Inbox, InboxOptions, Layout, Scene, SceneOptions, Slapd, SlapdOptions, Walk, run,
+};
 use parvis_suites::refusal;
 use parvisd::dossier::unpress;
 use serde_json::{Value, json};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::Signal;
-use parvis_stand::{Visitor, run};
 use parvis_stand::binaries::{Profile, binaries};
 use parvis_stand::sso::{Sso, SsoOptions};
+use parvis_stand::{Visitor, run};
 
 use crate::faults::closed_but_for_the_active;
 use crate::support::{Outcome, Stage, person, socket};
