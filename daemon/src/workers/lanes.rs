@@ -1,5 +1,6 @@
 //! Whose turn it is: a lane for each domain that mails go to, and how many of the lines to the mail server it may have.
 //!
+//! A few more mails than there are lines may be under way: while they are written, the lines are busy with others.
 //! Lanes take turns, so a few mails to one domain never wait behind many to another. A new lane may have a quarter of the lines
 //! and gains one with each mail that went quickly: whoever has all the mail has all the lines. A lane whose mails take long
 //! is brought down to one line while others wait, and all such lanes together leave a quarter to the others; while there are
@@ -31,12 +32,21 @@ const REMEMBERED: usize = 1024;
 pub struct Rules {
     /// Lines to the mail server.
     pub lines: usize,
+    /// So many mails more are being written, or wait for a line.
+    pub ahead: usize,
     /// A mail that holds its line for longer is slow.
     pub slow: Duration,
     /// How long a lane rests at first, then twice as long each time …
     pub rest_first: Duration,
     /// … and at most.
     pub rest_longest: Duration,
+}
+
+impl Rules {
+    /// How many mails may be under way.
+    pub fn most(&self) -> usize {
+        self.lines + self.ahead
+    }
 }
 
 /// What the mail server said to a mail, as far as its domain goes.
@@ -81,7 +91,8 @@ struct Lane {
 struct Running {
     ticket: u64,
     domain: Arc<str>,
-    since: Instant,
+    /// When it had its line.
+    since: Option<Instant>,
 }
 
 /// A mail that may go now.
@@ -157,7 +168,7 @@ impl Lanes {
             let Some(key) = key else { continue };
             self.tickets += 1;
             let ticket = self.tickets;
-            self.running.push(Running { ticket, domain: Arc::clone(&domain), since: now });
+            self.running.push(Running { ticket, domain: Arc::clone(&domain), since: None });
             return Some(Next { key, domain, ticket });
         }
         None
@@ -165,7 +176,7 @@ impl Lanes {
 
     fn may(&self, domain: &Arc<str>, now: Instant) -> bool {
         let Some(lane) = self.lanes.get(domain) else { return false };
-        if self.running.len() >= self.rules.lines || lane.rests_until.is_some_and(|until| until > now) {
+        if self.running.len() >= self.rules.most() || lane.rests_until.is_some_and(|until| until > now) {
             return false;
         }
         let own = self.running.iter().filter(|one| one.domain == *domain).count();
@@ -196,7 +207,14 @@ impl Lanes {
     }
 
     fn overdue(&self, one: &Running, now: Instant) -> bool {
-        now.saturating_duration_since(one.since) >= self.rules.slow
+        one.since.is_some_and(|since| now.saturating_duration_since(since) >= self.rules.slow)
+    }
+
+    /// A mail has its line.
+    pub fn begins(&mut self, ticket: u64, now: Instant) {
+        if let Some(one) = self.running.iter_mut().find(|one| one.ticket == ticket) {
+            one.since = Some(now);
+        }
     }
 
     /// A mail has left its line. The keys that its lane lets go of, to be read again later.
@@ -224,7 +242,7 @@ impl Lanes {
             lane.share = (lane.share.min(start) / 2).max(1);
         } else if heard != Heard::Nothing {
             (lane.slow, lane.proven) = (false, true);
-            lane.share = (lane.share + 1).min(rules.lines);
+            lane.share = (lane.share + 1).min(rules.most());
         }
         let gone = lane.trim();
         self.forget(now);

@@ -21,6 +21,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+/// For so many connections, one mail more is written while they are busy: none of them waits for its next one.
+const WRITTEN_AHEAD: usize = 4;
+/// A message that waited longer than this for a connection is not what would be written now: its enrolment is looked at again.
+const FRESH: Duration = Duration::from_millis(500);
 /// For each connection, so many mails are sent or settled at once: as many as may arrive twice if the power fails.
 const AHEAD: usize = 4;
 /// When the mail server takes nothing at all, it is asked again after this.
@@ -42,8 +46,10 @@ pub struct Outbox {
     /// Kept open, with the configuration under which they were made.
     connections: Mutex<Vec<(Arc<Settings>, Connection)>>,
     queue: Arc<Queue>,
-    /// One permit a connection that may be open.
-    lines: Arc<Semaphore>,
+    /// One permit a connection that may be in use.
+    lines: Semaphore,
+    /// One permit a mail that may be written or sent.
+    hands: Arc<Semaphore>,
     /// One permit a mail that may be under way, its outcome not yet kept.
     places: Arc<Semaphore>,
     most_places: u32,
@@ -55,14 +61,15 @@ impl Outbox {
     pub fn new(engine: Arc<Engine>, board: Arc<Board>, post: Post) -> Self {
         let settings = engine.settings();
         let lines = settings.mail.connections;
-        let places = lines * AHEAD;
+        let (rules, places) = (rules(&settings, lines), lines * AHEAD);
         Self {
             engine,
             board,
             post: RwLock::new(Arc::new(post)),
             connections: Mutex::default(),
-            queue: Arc::new(Queue::new(rules(&settings, lines))),
-            lines: Arc::new(Semaphore::new(lines)),
+            queue: Arc::new(Queue::new(rules)),
+            lines: Semaphore::new(lines),
+            hands: Arc::new(Semaphore::new(rules.most())),
             places: Arc::new(Semaphore::new(places)),
             most_places: u32::try_from(places).unwrap_or(u32::MAX),
             held_until: Mutex::default(),
@@ -92,6 +99,7 @@ fn rules(settings: &Settings, lines: usize) -> Rules {
     let time = |time: jiff::SignedDuration| Duration::try_from(time).unwrap_or_default();
     Rules {
         lines,
+        ahead: lines.div_ceil(WRITTEN_AHEAD),
         slow: step(settings) / SLOW_SHARE,
         rest_first: time(mail.retry_first),
         rest_longest: time(mail.retry_longest).min(LONGEST_REST),
@@ -136,16 +144,16 @@ fn round(outbox: &Arc<Outbox>) -> Result<Duration, StoreError> {
     let farthest = mail.retry_longest.saturating_add(mail.retry_longest / 4);
     let (store, told) = (outbox.engine.store.as_ref(), outbox.engine.mail.take());
     let fed = outbox.queue.feed(store, told, clock::now(), farthest)?;
-    // Each line goes on for as long as there are mails that may go.
-    while let Ok(permit) = outbox.lines.clone().try_acquire_owned() {
+    // Each hand goes on for as long as there are mails that may go.
+    while let Ok(permit) = outbox.hands.clone().try_acquire_owned() {
         let Some(claim) = outbox.queue.claim() else { break };
-        tokio::spawn(line(outbox.clone(), claim, permit));
+        tokio::spawn(hand(outbox.clone(), claim, permit));
     }
     Ok(if fed.more { Duration::ZERO } else { fed.wait })
 }
 
-/// One line to the mail server: this mail, and then one after the other, while there are any.
-async fn line(outbox: Arc<Outbox>, first: Claim, permit: OwnedSemaphorePermit) {
+/// One pair of hands: this mail, and then one after the other, while there are any.
+async fn hand(outbox: Arc<Outbox>, first: Claim, permit: OwnedSemaphorePermit) {
     // However this ends: the permit is given back before the bell is rung.
     let _end = End { outbox: outbox.clone(), permit: Some(permit) };
     let mut next = Some(first);
@@ -161,12 +169,11 @@ async fn line(outbox: Arc<Outbox>, first: Claim, permit: OwnedSemaphorePermit) {
                 settle(&outbox, &due, &mut claim, tried).await;
             });
         }
-        let goes_on = !outbox.stopping.load(Ordering::Relaxed) && outbox.held().is_none();
-        next = if goes_on { outbox.queue.claim() } else { None };
+        next = if outbox.goes_on() { outbox.queue.claim() } else { None };
     }
 }
 
-/// A line's end.
+/// A hand's end.
 struct End {
     outbox: Arc<Outbox>,
     permit: Option<OwnedSemaphorePermit>,
@@ -181,20 +188,28 @@ impl Drop for End {
 
 /// One mail: still wanted? built, sent. What came of it; nothing where there is nothing to keep.
 async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
-    // The page that it was found in may be older than the commit that settled it; nobody else sends it now.
-    let due = match get(outbox.engine.store.as_ref(), &claim.key) {
-        Ok(due) => due?,
-        Err(error) => {
-            tracing::warn!(%error, "cannot look at a mail now");
-            claim.put_off();
+    let mut line = None;
+    let (due, composed) = loop {
+        let (due, written) = write(outbox, claim)?;
+        let composed = match written {
+            Ok(composed) => composed,
+            Err(tried) => {
+                claim.off_the_line(Heard::Nothing);
+                return Some((due, tried));
+            }
+        };
+        if line.is_some() {
+            break (due, composed);
+        }
+        let asked = Instant::now();
+        line = outbox.lines.acquire().await.ok();
+        if line.is_none() || !outbox.goes_on() {
+            claim.give_back();
             return None;
         }
-    };
-    let composed = match compose(outbox, &due, claim)? {
-        Ok(composed) => composed,
-        Err(tried) => {
-            claim.off_the_line(Heard::Nothing);
-            return Some((due, tried));
+        claim.on_the_line();
+        if asked.elapsed() < FRESH {
+            break (due, composed);
         }
     };
     // Whatever hangs, and wherever: the line is free again in bounded time. Each step has its own limit, so this is never
@@ -205,6 +220,21 @@ async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
     let tried = tried.unwrap_or_else(|_| SendError::MaybeSent { words: words() }.into());
     claim.off_the_line(tried.heard());
     Some((due, tried))
+}
+
+/// What the outbox has under this key, and its message, or what becomes of it without one.
+fn write(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Result<Composed, Tried>)> {
+    // The page that it was found in may be older than the commit that settled it; nobody else sends it now.
+    let due = match get(outbox.engine.store.as_ref(), &claim.key) {
+        Ok(due) => due?,
+        Err(error) => {
+            tracing::warn!(%error, "cannot look at a mail now");
+            claim.put_off();
+            return None;
+        }
+    };
+    let composed = compose(outbox, &due, claim)?;
+    Some((due, composed))
 }
 
 /// The message, or what becomes of the mail without one.
@@ -278,6 +308,11 @@ impl Outbox {
         if Arc::ptr_eq(&settings, &self.engine.settings()) {
             self.connections.lock().unwrap_or_else(PoisonError::into_inner).push((settings, connection));
         }
+    }
+
+    /// Whether the next mail may be taken.
+    fn goes_on(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed) && self.held().is_none()
     }
 
     /// Nothing more for a while.

@@ -337,6 +337,13 @@ impl Again {
 }
 
 impl Claim {
+    /// The mail has its line.
+    pub fn on_the_line(&self) {
+        if let Some(ticket) = self.ticket {
+            self.queue.state().lanes.begins(ticket, Instant::now());
+        }
+    }
+
     /// The mail needs its line no more; another may have it.
     pub fn off_the_line(&mut self, heard: Heard) {
         if let Some(ticket) = self.ticket.take() {

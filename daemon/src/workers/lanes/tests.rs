@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 const LINES: usize = 8;
 const RULES: Rules = Rules {
     lines: LINES,
+    ahead: 2,
     slow: Duration::from_secs(3),
     rest_first: Duration::from_secs(30),
     rest_longest: Duration::from_secs(300),
@@ -28,7 +29,9 @@ fn play(mails: &[(&str, usize)], until: Duration, ways: Ways) -> BTreeMap<String
             left.push_back(number.to_be_bytes().to_vec());
         }
     }
+    // Those that have a line, and those that wait for one.
     let mut busy: Vec<(Instant, u64, Arc<str>)> = Vec::new();
+    let mut written: VecDeque<Next> = VecDeque::new();
     let mut done: BTreeMap<String, (usize, Duration)> = BTreeMap::new();
     while now < begin + until {
         // The caller's part: what was passed over is offered again, in order.
@@ -41,10 +44,14 @@ fn play(mails: &[(&str, usize)], until: Duration, ways: Ways) -> BTreeMap<String
                 left.pop_front();
             }
         }
-        while let Some(next) = lanes.next(now) {
+        written.extend(std::iter::from_fn(|| lanes.next(now)));
+        while busy.len() < LINES
+            && let Some(next) = written.pop_front()
+        {
+            lanes.begins(next.ticket, now);
             busy.push((now + ways(&next.domain).0, next.ticket, next.domain));
-            assert!(busy.len() <= LINES, "more lines than there are");
         }
+        assert!(written.len() <= RULES.ahead, "more mails under way than there may be");
         busy.sort_by_key(|(at, ..)| *at);
         let rest = lanes.wakes(now).map(|wait| now + wait);
         let first = busy.first().map(|(at, ..)| *at);

@@ -11,6 +11,7 @@ use parvis_enrolment::{Id, MailKind, MailOrder};
 const FARTHEST: SignedDuration = SignedDuration::from_secs(100);
 const RULES: Rules = Rules {
     lines: 1,
+    ahead: 1,
     slow: Duration::from_secs(3),
     rest_first: Duration::from_secs(30),
     rest_longest: Duration::from_secs(300),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use parvis_stand::{Behaviour, Inbox, InboxOptions, Scene, SceneOptions, Stage, Walk, run};
 use parvis_suites::{LONG, Raw, admin, happened, refusal, show, shown, status_now};
 use serde_json::{Value, json};
@@ -259,6 +259,24 @@ fn a_mail_that_a_newer_one_has_replaced_never_leaves_and_its_link_says_so() -> R
     assert!(redeemed["refusal"]["at"].is_string(), "{redeemed}");
     goes_on(walk, ADDRESS)?;
     assert!(scene.inbox.messages_to("second@ailleurs.example").is_empty());
+    Ok(())
+}
+
+/// Mails are written while the connections are busy; who is next is looked at again where that took long.
+#[test]
+fn a_mail_that_is_replaced_while_it_waits_for_a_connection_never_leaves() -> Result<()> {
+    let config = QUICK.replace("[mail]\n", "[mail]\nconnections = 1\n");
+    let scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
+    scene.inbox.script("slow@lent.example", Behaviour::Slow(Duration::from_millis(700)));
+    let mut other = scene.open("pmoreau")?;
+    other.step("recovery-address", json!({ "address": "slow@lent.example" }), "recovery-link")?;
+    run::until(LONG, || Ok((scene.inbox.counts().recipients > 0).then_some(())))?
+        .context("nobody is slow")?;
+    let mut walk = give(&scene, "first@ailleurs.example")?;
+    walk.step("recovery-address", json!({ "address": ADDRESS }), "recovery-link")?;
+    scene.daemon.wait_log("it was overtaken", LONG)?;
+    goes_on(walk, ADDRESS)?;
+    assert!(scene.inbox.messages_to("first@ailleurs.example").is_empty());
     Ok(())
 }
 
