@@ -390,6 +390,8 @@ impl Drop for Claim {
             After::Back => {
                 state.held.remove(&self.key);
                 state.offer(&self.domain, &self.key);
+                // What it was given back for may have ended meanwhile.
+                ring = true;
             }
             // What is put off beyond that is come upon when all is read again.
             After::Gone | After::PutOff(_) => drop(state.held.remove(&self.key)),

@@ -114,6 +114,7 @@ async fn the_mails_of_a_domain_that_goes_nowhere_keep_no_other_from_being_found(
     feed(&queue, store.as_ref(), 0);
     let stuck = queue.claim().unwrap();
     assert!(number(&stuck) < BAD);
+    stuck.on_the_line();
     tokio::time::advance(RULES.slow).await;
     let good = drain(&queue, &store, 0).await;
     assert_eq!(good.len(), 50, "{} others", good.iter().filter(|n| **n >= BAD).count());
@@ -185,8 +186,11 @@ async fn a_mail_has_one_claim_at_a_time_and_what_is_put_off_waits_twice_as_long_
     }
     feed(&queue, store.as_ref(), 0);
     let mut claim = queue.claim().unwrap();
+    let rung = || tokio::time::timeout(Duration::ZERO, queue.rung.notified());
+    let _ = rung().await;
     claim.give_back();
     drop(claim);
+    assert!(rung().await.is_ok(), "why it was given back may be over");
     assert!(queue.state().put_off.is_empty(), "forgotten when it is done");
     assert!(queue.claim().is_some(), "what was given back goes again");
 }
