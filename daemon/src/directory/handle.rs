@@ -23,6 +23,8 @@ use super::{Dialect, DirectoryError, Entry, Outside, Standing, facts};
 /// Can the directory be asked?
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectoryHealth {
+    /// Nothing is known yet: the first connection is being made.
+    Connecting,
     /// At least one connection works.
     Up {
         /// The URI it leads to.
@@ -90,12 +92,11 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 impl Directory {
     /// Begin to connect, in the background; return at once. Must be called inside a tokio runtime.
     pub fn connect(prepared: Arc<Prepared>, outside: Outside) -> Directory {
-        let down = DirectoryHealth::Down { since: (outside.now)(), why: "not connected yet".to_owned() };
         let learnt = Learnt { schema: Schema::builtin(), ..Learnt::default() };
         let shared = Arc::new(Shared {
             slots: (0..prepared.settings.connections).map(|_| Slot::default()).collect(),
             current: AtomicUsize::new(0),
-            health: watch::Sender::new(down),
+            health: watch::Sender::new(DirectoryHealth::Connecting),
             made: watch::Sender::new(0),
             learnt: RwLock::new(Arc::new(learnt)),
             learnt_of: tokio::sync::Mutex::new(None),
@@ -177,6 +178,7 @@ impl Directory {
             if timeout_at(until, made.changed()).await.is_err() {
                 return Err(DirectoryError::Unavailable(match &*shared.health.borrow() {
                     DirectoryHealth::Down { why, .. } => why.clone(),
+                    DirectoryHealth::Connecting => "not connected yet".to_owned(),
                     DirectoryHealth::Up { .. } => "every connection was lost".to_owned(),
                 }));
             }
@@ -231,7 +233,7 @@ impl Shared {
         self.health.send_if_modified(|health| {
             let since = match health {
                 DirectoryHealth::Down { since, .. } => *since,
-                DirectoryHealth::Up { .. } => now,
+                DirectoryHealth::Connecting | DirectoryHealth::Up { .. } => now,
             };
             let next = DirectoryHealth::Down { since, why };
             let changed = *health != next;

@@ -4,9 +4,10 @@ use super::night::Night;
 use crate::dossier::key;
 use crate::store::{Store, StoreError, Write};
 use jiff::{SignedDuration, Timestamp};
-use parvis_enrolment::{Id, MailOrder, PersonId};
+use parvis_enrolment::{Id, MailKind, MailOrder, PersonId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One mail that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,13 +157,22 @@ pub fn bounds(now: Timestamp, farthest: SignedDuration) -> (Vec<u8>, Vec<u8>) {
     (bound(SignedDuration::from_millis(1)), bound(farthest))
 }
 
-/// A key with the domain that its mail goes to; none where the mail cannot be read.
-pub type Listed = (Vec<u8>, Option<String>);
+/// A key with where its mail goes; nothing where the mail cannot be read.
+pub type Listed = (Vec<u8>, Option<Bound>);
+
+/// What is known of a mail without reading all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The domain that it goes to.
+    pub domain: Arc<str>,
+    /// Somebody sits before a page and waits for it.
+    pub awaited: bool,
+}
 
 /// At most `limit` mails in order, from `from` (included) to `until` (excluded).
 pub fn list(store: &dyn Store, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<Listed>, StoreError> {
     let found = store.scan(from, until, limit)?;
-    Ok(found.into_iter().map(|(key, held)| (key, domain(&held.value))).collect())
+    Ok(found.into_iter().map(|(key, held)| (key, bound(&held.value))).collect())
 }
 
 /// The first key after this one.
@@ -180,7 +190,7 @@ pub fn get(store: &dyn Store, key: &[u8]) -> Result<Option<Due>, StoreError> {
     Ok(store.get(key)?.and_then(|held| read(key.to_vec(), &held.value)))
 }
 
-fn domain(value: &[u8]) -> Option<String> {
+fn bound(value: &[u8]) -> Option<Bound> {
     #[derive(Deserialize)]
     struct Stored<'v> {
         #[serde(borrow)]
@@ -192,9 +202,23 @@ fn domain(value: &[u8]) -> Option<String> {
     struct To<'v> {
         #[serde(borrow)]
         to: Cow<'v, str>,
+        /// Of a report: none.
+        #[serde(default)]
+        kind: serde_json::Value,
     }
     let stored: Stored<'_> = serde_json::from_slice(value).ok()?;
-    Some(domain_of(&stored.order.or(stored.report)?.to))
+    let To { to, kind } = stored.order.or(stored.report)?;
+    let awaited = serde_json::from_value(kind).is_ok_and(is_awaited);
+    Some(Bound { domain: domain_of(&to).into(), awaited })
+}
+
+/// Whether it brings a link without which its person cannot go on. Nobody waits for the others: they come of themselves, and
+/// many at once.
+fn is_awaited(kind: MailKind) -> bool {
+    match kind {
+        MailKind::Link | MailKind::Forward => true,
+        MailKind::Invitation | MailKind::Activated | MailKind::Reminder | MailKind::PasswordChanged => false,
+    }
 }
 
 /// The domain of an address, as mails are counted by.
@@ -254,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_awaited_and_an_invitation_is_not() {
+        for (kind, awaited) in
+            [(MailKind::Link, true), (MailKind::Forward, true), (MailKind::Invitation, false)]
+        {
+            let mut mail = waiting(1);
+            if let Errand::Person { order, .. } = &mut mail.errand {
+                order.kind = kind;
+            }
+            let expected = Bound { domain: "b.example".into(), awaited };
+            assert_eq!(bound(&serde_json::to_vec(&mail).unwrap()), Some(expected));
+        }
+    }
+
+    #[test]
     fn the_domain_is_read_whatever_stands_before_it() {
         for (to, expected) in [
             ("a@B.example", "b.example"),
@@ -261,11 +299,12 @@ mod tests {
             ("é@é.example", "é.example"),
             ("nothing", "nothing"),
         ] {
+            let expected = Some(Bound { domain: expected.into(), awaited: false });
             let value = serde_json::json!({ "person": "x", "order": { "to": to, "kind": 1 }, "tries": 0 });
-            assert_eq!(domain(value.to_string().as_bytes()).as_deref(), Some(expected));
+            assert_eq!(bound(value.to_string().as_bytes()), expected);
             let value = serde_json::json!({ "report": { "to": to, "night": {} }, "tries": 0 });
-            assert_eq!(domain(value.to_string().as_bytes()).as_deref(), Some(expected));
+            assert_eq!(bound(value.to_string().as_bytes()), expected);
         }
-        assert_eq!(domain(b"{"), None);
+        assert_eq!(bound(b"{"), None);
     }
 }

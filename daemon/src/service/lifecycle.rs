@@ -284,6 +284,7 @@ async fn watch_directory(engine: Arc<Engine>, board: Arc<Board>) {
     let mut health = engine.directory().health();
     loop {
         let (state, detail) = match &*health.borrow_and_update() {
+            DirectoryHealth::Connecting => (State::Beginning, "connecting".to_owned()),
             DirectoryHealth::Up { server } => (State::Working, format!("connected to {server}")),
             DirectoryHealth::Down { why, .. } => (State::Down, why.clone()),
         };

@@ -1,11 +1,13 @@
 //! Whose turn it is: a lane for each domain that mails go to, and how many of the lines to the mail server it may have.
 //!
-//! A few more mails than there are lines may be under way: while they are written, the lines are busy with others.
+//! Within a lane, mails that somebody waits for go before those that come of themselves, however many of these there are. A
+//! few more mails than there are lines may be under way: while they are written, the lines are busy with others.
 //! Lanes take turns, so a few mails to one domain never wait behind many to another. A new lane may have a quarter of the lines
 //! and gains one with each mail that went quickly: whoever has all the mail has all the lines. A lane whose mails take long
 //! is brought down to one line while others wait, and all such lanes together leave a quarter to the others; while there are
 //! any, a new lane is taken for one of them. A lane that hears "later" again and again rests, then sends one mail to see. It knows no store, no clock and no network.
 
+use crate::engine::outbox::Bound;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +75,9 @@ pub struct Lanes {
 }
 
 struct Lane {
-    /// In order.
+    /// Somebody waits for these; in order.
+    awaited: VecDeque<Key>,
+    /// The others, in order.
     ready: VecDeque<Key>,
     /// From here on in the outbox, mails of it were passed over.
     more: Option<Key>,
@@ -98,7 +102,7 @@ struct Running {
 /// A mail that may go now.
 pub struct Next {
     pub key: Key,
-    pub domain: Arc<str>,
+    pub bound: Bound,
     /// To give the line back by.
     pub ticket: u64,
 }
@@ -130,23 +134,25 @@ impl Lanes {
     }
 
     /// A mail that is due. False where its lane has enough to do: it is then among what is passed over.
-    pub fn offer(&mut self, domain: &str, key: &[u8], now: Instant) -> bool {
+    pub fn offer(&mut self, bound: &Bound, key: &[u8], now: Instant) -> bool {
         let start = self.start();
-        let name = match self.lanes.get_key_value(domain) {
-            Some((name, _)) => Arc::clone(name),
-            None => Arc::from(domain),
-        };
+        let known = self.lanes.get_key_value(&bound.domain).map(|(name, _)| name);
+        let name = Arc::clone(known.unwrap_or(&bound.domain));
         let lane = self.lanes.entry(Arc::clone(&name)).or_insert_with(|| Lane::new(start, now));
         lane.used = now;
         let beyond = lane.more.as_deref().is_some_and(|more| key >= more);
-        if beyond {
+        if beyond && !bound.awaited {
             return false;
         }
-        if lane.ready.len() >= lane.room() {
-            lane.more = Some(key.to_vec());
+        let room = lane.room();
+        let place = if bound.awaited { &mut lane.awaited } else { &mut lane.ready };
+        if place.len() >= room {
+            if !beyond {
+                lane.more = Some(key.to_vec());
+            }
             return false;
         }
-        lane.ready.push_back(key.to_vec());
+        place.push_back(key.to_vec());
         if !lane.queued {
             lane.queued = true;
             self.turns.push_back(name);
@@ -160,16 +166,16 @@ impl Lanes {
             let domain = self.turns.pop_front()?;
             let may = self.may(&domain, now);
             let Some(lane) = self.lanes.get_mut(&domain) else { continue };
-            let key = if may { lane.ready.pop_front() } else { None };
-            lane.queued = !lane.ready.is_empty();
+            let popped = if may { lane.pop() } else { None };
+            lane.queued = lane.len() > 0;
             if lane.queued {
                 self.turns.push_back(Arc::clone(&domain));
             }
-            let Some(key) = key else { continue };
+            let Some((key, awaited)) = popped else { continue };
             self.tickets += 1;
             let ticket = self.tickets;
             self.running.push(Running { ticket, domain: Arc::clone(&domain), since: None });
-            return Some(Next { key, domain, ticket });
+            return Some(Next { key, bound: Bound { domain, awaited }, ticket });
         }
         None
     }
@@ -281,7 +287,7 @@ impl Lanes {
 
     /// Whether another mail may be offered to it.
     pub fn has_room(&self, domain: &str) -> bool {
-        self.lanes.get(domain).is_some_and(|lane| lane.ready.len() < lane.room())
+        self.lanes.get(domain).is_some_and(|lane| lane.len() < lane.room())
     }
 
     /// Whether a lane waits for more to be read.
@@ -300,6 +306,7 @@ impl Lanes {
 impl Lane {
     fn new(share: usize, now: Instant) -> Self {
         Self {
+            awaited: VecDeque::new(),
             ready: VecDeque::new(),
             more: None,
             share,
@@ -316,9 +323,19 @@ impl Lane {
         if self.slow || self.rests_until.is_some() { IDLE_LANE } else { LANE }
     }
 
+    fn len(&self) -> usize {
+        self.awaited.len() + self.ready.len()
+    }
+
+    /// The next mail, and whether somebody waits for it.
+    fn pop(&mut self) -> Option<(Key, bool)> {
+        let awaited = self.awaited.pop_front().map(|key| (key, true));
+        awaited.or_else(|| self.ready.pop_front().map(|key| (key, false)))
+    }
+
     fn hungry(&self, now: Instant) -> bool {
         self.more.is_some()
-            && self.ready.len() < self.room() / 2
+            && self.len() < self.room() / 2
             && self.rests_until.is_none_or(|until| until <= now)
     }
 
@@ -330,10 +347,8 @@ impl Lane {
     /// Lets go of what it will not come to for a while.
     fn trim(&mut self) -> Vec<Key> {
         let room = self.room();
-        if self.ready.len() <= room {
-            return Vec::new();
-        }
-        let gone: Vec<Key> = self.ready.drain(room..).collect();
+        let beyond = [&mut self.awaited, &mut self.ready].map(|place| place.split_off(room.min(place.len())));
+        let gone: Vec<Key> = beyond.into_iter().flatten().collect();
         let first = gone.iter().min().cloned();
         self.more = [self.more.take(), first].into_iter().flatten().min();
         gone

@@ -7,7 +7,7 @@
 
 use super::lanes::{Heard, Key, Lanes, Next, Rules};
 use crate::engine::ordered::Told;
-use crate::engine::outbox::{after, bounds, list, next};
+use crate::engine::outbox::{Bound, Listed, after, bounds, list, next};
 use crate::store::{Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 /// The most mails that are kept in mind.
 pub const MOST: usize = 8192;
+/// So many more that somebody waits for, where reading has not come to them.
+const SPARE_ROOM: usize = 1024;
 /// How many are read at once.
 const PAGE: usize = 256;
 /// How many pages are read before others get their turn.
@@ -53,7 +55,7 @@ struct State {
 }
 
 struct PutOff {
-    domain: Arc<str>,
+    bound: Bound,
     until: Instant,
     wait: Duration,
     /// It has its turn again, and is only remembered for how long it waited.
@@ -89,7 +91,7 @@ pub struct Fed {
 pub struct Claim {
     queue: Arc<Queue>,
     pub key: Key,
-    domain: Arc<str>,
+    bound: Bound,
     ticket: Option<u64>,
     after: After,
 }
@@ -175,8 +177,10 @@ impl Queue {
             if let Some((last, _)) = page.last() {
                 from = after(last);
             }
-            for (key, _) in page.iter().filter(|(_, of)| of.as_deref() == Some(&*domain)) {
-                state.offer(&domain, key);
+            for (key, bound) in &page {
+                if let Some(bound) = bound.as_ref().filter(|bound| *bound.domain == *domain) {
+                    state.offer(bound, key);
+                }
             }
             *pages = pages.saturating_sub(1);
             if !whole {
@@ -248,11 +252,11 @@ impl Queue {
     pub fn claim(self: &Arc<Self>) -> Option<Claim> {
         let now = Instant::now();
         let mut state = self.state();
-        let Next { key, domain, ticket } = state.lanes.next(now)?;
-        if state.lanes.wants_more(&domain, now) {
+        let Next { key, bound, ticket } = state.lanes.next(now)?;
+        if state.lanes.wants_more(&bound.domain, now) {
             self.rung.notify_one();
         }
-        Some(Claim { queue: self.clone(), key, domain, ticket: Some(ticket), after: After::Gone })
+        Some(Claim { queue: self.clone(), key, bound, ticket: Some(ticket), after: After::Gone })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -268,12 +272,14 @@ impl State {
             self.again.next = now;
         }
         for key in told.keys {
-            // What is not due yet, or not read yet, is come upon.
-            if key < self.seen
+            // What is not due yet is come upon, and so is what was not read yet; but where that takes long, somebody may wait.
+            let (read, crowded) = (key < self.seen, self.held.len() >= MOST / 2);
+            if (read || crowded && self.held.len() < MOST + SPARE_ROOM)
                 && key.as_slice() < later
-                && let Some((_, Some(domain))) = list(store, &key, &after(&key), 1)?.pop()
+                && let Some((_, Some(bound))) = list(store, &key, &after(&key), 1)?.pop()
+                && (read || bound.awaited)
             {
-                self.offer(&domain, &key);
+                self.offer(&bound, &key);
             }
         }
         let over: Vec<Key> = self
@@ -285,28 +291,28 @@ impl State {
         for key in over {
             let Some(put_off) = self.put_off.get_mut(&key) else { continue };
             put_off.over = true;
-            let domain = Arc::clone(&put_off.domain);
+            let bound = put_off.bound.clone();
             self.held.remove(&key);
-            self.offer(&domain, &key);
+            self.offer(&bound, &key);
         }
         Ok(())
     }
 
     /// Puts a mail into its lane, unless it is known or there is no room in it.
-    fn offer(&mut self, domain: &str, key: &Key) {
-        if !self.held.contains(key) && self.lanes.offer(domain, key, Instant::now()) {
+    fn offer(&mut self, to: &Bound, key: &Key) {
+        if !self.held.contains(key) && self.lanes.offer(to, key, Instant::now()) {
             self.held.insert(key.clone());
         }
     }
 
     /// A page of mails; from where on to read, unless it was the last.
-    fn offer_all(&mut self, page: &[(Key, Option<String>)]) -> Option<Key> {
-        for (key, domain) in page {
+    fn offer_all(&mut self, page: &[Listed]) -> Option<Key> {
+        for (key, bound) in page {
             if self.held.len() >= MOST {
                 return Some(key.clone());
             }
-            if let Some(domain) = domain {
-                self.offer(domain, key);
+            if let Some(bound) = bound {
+                self.offer(bound, key);
             }
         }
         let last = page.last().filter(|_| page.len() == PAGE);
@@ -383,13 +389,13 @@ impl Drop for Claim {
             After::PutOff(wait) if state.put_off.len() < MOST_PUT_OFF => {
                 let doubled = before.map_or(FIRST, |before| (before.wait * 2).min(LONGEST));
                 let wait = wait.unwrap_or(doubled);
-                let (domain, until) = (Arc::clone(&self.domain), Instant::now() + wait);
-                state.put_off.insert(self.key.clone(), PutOff { domain, until, wait, over: false });
+                let (bound, until) = (self.bound.clone(), Instant::now() + wait);
+                state.put_off.insert(self.key.clone(), PutOff { bound, until, wait, over: false });
                 ring = true;
             }
             After::Back => {
                 state.held.remove(&self.key);
-                state.offer(&self.domain, &self.key);
+                state.offer(&self.bound, &self.key);
                 // What it was given back for may have ended meanwhile.
                 ring = true;
             }

@@ -12,6 +12,11 @@ const RULES: Rules = Rules {
     rest_longest: Duration::from_secs(300),
 };
 
+/// A mail that nobody waits for.
+fn to(domain: &str) -> Bound {
+    Bound { domain: domain.into(), awaited: false }
+}
+
 /// How a domain's mails go: how long each takes, and what is said.
 type Ways = fn(&str) -> (Duration, Heard);
 
@@ -38,7 +43,7 @@ fn play(mails: &[(&str, usize)], until: Duration, ways: Ways) -> BTreeMap<String
         for (domain, left) in &mut waiting {
             while let Some(key) = left.front() {
                 lanes.lanes.get_mut(domain).into_iter().for_each(|lane| lane.more = None);
-                if !lanes.offer(domain, key, now) {
+                if !lanes.offer(&to(domain), key, now) {
                     break;
                 }
                 left.pop_front();
@@ -49,7 +54,7 @@ fn play(mails: &[(&str, usize)], until: Duration, ways: Ways) -> BTreeMap<String
             && let Some(next) = written.pop_front()
         {
             lanes.begins(next.ticket, now);
-            busy.push((now + ways(&next.domain).0, next.ticket, next.domain));
+            busy.push((now + ways(&next.bound.domain).0, next.ticket, next.bound.domain));
         }
         assert!(written.len() <= RULES.ahead, "more mails under way than there may be");
         busy.sort_by_key(|(at, ..)| *at);
@@ -141,7 +146,7 @@ async fn success_ends_a_rest_and_lanes_are_forgotten() {
         lanes.done(next.ticket, heard, now)
     };
     for number in 0..100_u8 {
-        lanes.offer("a", &[number], now);
+        lanes.offer(&to("a"), &[number], now);
     }
     for _ in 0..STRIKES {
         send(&mut lanes, Heard::Later, now);
@@ -154,7 +159,7 @@ async fn success_ends_a_rest_and_lanes_are_forgotten() {
     assert!(lanes.next(now).is_some() && lanes.next(now).is_some() && lanes.wakes(now).is_none());
     let mut lanes = Lanes::new(RULES);
     for number in 0..10_000_u32 {
-        lanes.offer(&format!("{number}.example"), b"k", now);
+        lanes.offer(&to(&format!("{number}.example")), b"k", now);
         send(&mut lanes, Heard::Later, now);
     }
     assert!(lanes.lanes.len() <= REMEMBERED + 256, "{}", lanes.lanes.len());
@@ -164,7 +169,7 @@ async fn success_ends_a_rest_and_lanes_are_forgotten() {
 async fn a_lane_takes_so_many_and_says_from_where_to_read_on() {
     let (mut lanes, now) = (Lanes::new(RULES), Instant::now());
     let key = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
-    let taken = (0..LANE + 50).filter(|number| lanes.offer("a", &key(*number), now)).count();
+    let taken = (0..LANE + 50).filter(|number| lanes.offer(&to("a"), &key(*number), now)).count();
     assert_eq!(taken, LANE);
     assert!(lanes.hungry(now).is_none(), "it has enough");
     for _ in 0..LANE / 2 + 1 {
@@ -173,4 +178,45 @@ async fn a_lane_takes_so_many_and_says_from_where_to_read_on() {
     }
     let (domain, from) = lanes.hungry(now).expect("it has few left");
     assert_eq!((&*domain, from), ("a", key(LANE)));
+}
+
+#[tokio::test]
+async fn what_somebody_waits_for_goes_before_what_comes_of_itself() {
+    let (mut lanes, now) = (Lanes::new(RULES), Instant::now());
+    let key = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
+    let link = Bound { awaited: true, ..to("a") };
+    // Thousands before them, and more of these than are kept in mind.
+    for number in 0..2 * LANE {
+        lanes.offer(&to("a"), &key(number), now);
+    }
+    let links: Vec<_> = (3 * LANE..4 * LANE + 9).map(key).collect();
+    let taken = links.iter().filter(|key| lanes.offer(&link, key, now)).count();
+    assert_eq!(taken, LANE);
+    for expected in links.iter().take(LANE) {
+        let next = lanes.next(now).unwrap();
+        assert_eq!((&next.key, &next.bound), (expected, &link));
+        lanes.done(next.ticket, Heard::Settled, now);
+    }
+    // Those that had no room are read again with the others, from where these begin.
+    let next = lanes.next(now).unwrap();
+    assert_eq!((next.key, next.bound), (key(0), to("a")));
+    lanes.done(next.ticket, Heard::Settled, now);
+    while let Some(next) = lanes.next(now) {
+        lanes.done(next.ticket, Heard::Settled, now);
+    }
+    assert_eq!(lanes.hungry(now), Some((Arc::from("a"), key(LANE))));
+}
+
+#[tokio::test]
+async fn a_slow_lane_lets_go_of_both_kinds() {
+    let (mut lanes, now) = (Lanes::new(RULES), Instant::now());
+    for number in 0..100_u8 {
+        lanes.offer(&Bound { awaited: number % 2 == 0, ..to("a") }, &[number], now);
+    }
+    let next = lanes.next(now).unwrap();
+    lanes.begins(next.ticket, now);
+    let gone = lanes.done(next.ticket, Heard::Settled, now + RULES.slow);
+    assert_eq!(gone.len(), 99 - 2 * IDLE_LANE);
+    // The first of the others that went.
+    assert_eq!(lanes.lanes["a"].more, Some(vec![33]));
 }

@@ -21,17 +21,15 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-/// A mail's place in the outbox.
+/// A mail that nobody waits for, in its place in the outbox.
 fn mail(number: u32, domain: &str, due: i64) -> Write {
+    of_kind(MailKind::Invitation, number, domain, due)
+}
+
+fn of_kind(kind: MailKind, number: u32, domain: &str, due: i64) -> Write {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
-    let order = MailOrder {
-        mail: Id(id),
-        kind: MailKind::Link,
-        to: format!("a@{domain}"),
-        link: None,
-        deadline: at(3600),
-    };
+    let order = MailOrder { mail: Id(id), kind, to: format!("a@{domain}"), link: None, deadline: at(3600) };
     put(&Waiting::new(Id([0; 16]), order, None, at(0)), at(due))
 }
 
@@ -127,6 +125,29 @@ async fn the_mails_of_a_domain_that_goes_nowhere_keep_no_other_from_being_found(
     all.sort_unstable();
     assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "one of them came twice");
     assert!(all.len() + 1 >= BAD as usize, "{}", all.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_goes_before_thousands_of_invitations_that_were_there_first() {
+    // To one domain; and to so many that reading stops before it comes to the link.
+    for (domains, invitations) in [(1, 20_000), (64, 40_000)] {
+        let domain = |n: u32| format!("d{}.example", n % domains);
+        let store = stored((0..invitations).map(|n| mail(n, &domain(n), -100)).collect()).await;
+        let queue = Arc::new(Queue::new(RULES));
+        feed(&queue, store.as_ref(), 0);
+        let link = of_kind(MailKind::Link, invitations, "d0.example", -1);
+        let Write::Put { key, .. } = &link else { panic!() };
+        let told = Told { keys: vec![key.clone()], missed: false };
+        store.commit(Commit { writes: vec![link], ..Commit::default() }).await.unwrap();
+        queue.feed(store.as_ref(), told, at(0), FARTHEST).unwrap();
+        // Each lane has one turn at most before it.
+        let turns = (0..=domains).map(|_| {
+            let mut claim = queue.claim().unwrap();
+            claim.off_the_line(Heard::Settled);
+            number(&claim)
+        });
+        assert!(turns.collect::<Vec<_>>().contains(&invitations), "{domains} domains");
+    }
 }
 
 #[tokio::test(start_paused = true)]
