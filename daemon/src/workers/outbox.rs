@@ -214,11 +214,17 @@ async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
     };
     // Whatever hangs, and wherever: the line is free again in bounded time. Each step has its own limit, so this is never
     // reached; if it were, the mail may have been sent.
-    let limit = step(&outbox.engine.settings()) * CLAIM_STEPS;
+    let settings = outbox.engine.settings();
+    let limit = step(&settings) * CLAIM_STEPS;
     let tried = timeout(limit, converse(outbox, &composed)).await;
     let words = || format!("no end within {} s", limit.as_secs_f64());
     let tried = tried.unwrap_or_else(|_| SendError::MaybeSent { words: words() }.into());
     claim.off_the_line(tried.heard());
+    // What took nothing at all may be mended: that was under another configuration.
+    if matches!(tried, Tried::Held(_)) && !Arc::ptr_eq(&settings, &outbox.engine.settings()) {
+        claim.give_back();
+        return None;
+    }
     Some((due, tried))
 }
 

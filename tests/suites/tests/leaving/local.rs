@@ -147,6 +147,22 @@ fn mails_leave_by_msmtp_which_needs_no_rights_of_its_own() {
 }
 
 #[test]
+fn what_was_begun_before_a_reload_holds_up_nothing_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, taken) = (folder.path().join("begun"), folder.path().join("taken"));
+    let script = format!("cat > /dev/null; touch {}; sleep 3; exit 78", begun.display());
+    let scene = start(sendmail(folder.path(), &script));
+    let mut walk = scene.open("mdurand").unwrap();
+    walk.step("recovery-address", json!({ "address": "marie@laposte.example" }), "recovery-link").unwrap();
+    assert!(run::until(SOON, || Ok(begun.exists().then_some(()))).unwrap().is_some());
+    sendmail(folder.path(), &format!("cat > {}", taken.display()));
+    scene.daemon.hangup().unwrap();
+    // By itself, a hold ends after thirty seconds.
+    let sent = run::until(Duration::from_secs(20), || Ok(taken.exists().then_some(())));
+    assert!(sent.unwrap().is_some(), "{}", scene.daemon.log());
+}
+
+#[test]
 fn a_sendmail_that_fails_is_judged_by_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let later = "cat > /dev/null; echo 'queue full' >&2; exit 75";
