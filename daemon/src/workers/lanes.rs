@@ -16,9 +16,9 @@ use tokio::time::Instant;
 /// A mail's key in the outbox.
 pub type Key = Vec<u8>;
 
-/// How many mails of one lane are kept in mind; what comes after them is read again when they are fewer than half.
+/// How many mails of one lane are kept in mind, of those that somebody waits for and of the others; what comes after them is read again when they are fewer than half.
 pub const LANE: usize = 512;
-/// The same for a lane that is slow or rests.
+/// The same for a lane that is slow or rests, of those that nobody waits for.
 const IDLE_LANE: usize = 16;
 /// So many "later" one after the other, and the lane rests.
 const STRIKES: u32 = 5;
@@ -144,7 +144,7 @@ impl Lanes {
         if beyond && !bound.awaited {
             return false;
         }
-        let room = lane.room();
+        let room = if bound.awaited { LANE } else { lane.room() };
         let place = if bound.awaited { &mut lane.awaited } else { &mut lane.ready };
         if place.len() >= room {
             if !beyond {
@@ -347,8 +347,7 @@ impl Lane {
     /// Lets go of what it will not come to for a while.
     fn trim(&mut self) -> Vec<Key> {
         let room = self.room();
-        let beyond = [&mut self.awaited, &mut self.ready].map(|place| place.split_off(room.min(place.len())));
-        let gone: Vec<Key> = beyond.into_iter().flatten().collect();
+        let gone = Vec::from(self.ready.split_off(room.min(self.ready.len())));
         let first = gone.iter().min().cloned();
         self.more = [self.more.take(), first].into_iter().flatten().min();
         gone

@@ -189,7 +189,8 @@ impl Drop for End {
 /// One mail: still wanted? built, sent. What came of it; nothing where there is nothing to keep.
 async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
     let mut line = None;
-    let (due, composed) = loop {
+    let (settings, due, composed) = loop {
+        let settings = outbox.engine.settings();
         let (due, written) = write(outbox, claim)?;
         let composed = match written {
             Ok(composed) => composed,
@@ -199,7 +200,7 @@ async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
             }
         };
         if line.is_some() {
-            break (due, composed);
+            break (settings, due, composed);
         }
         let asked = Instant::now();
         line = outbox.lines.acquire().await.ok();
@@ -208,24 +209,24 @@ async fn attempt(outbox: &Outbox, claim: &mut Claim) -> Option<(Due, Tried)> {
             return None;
         }
         claim.on_the_line();
-        if asked.elapsed() < FRESH {
-            break (due, composed);
+        if asked.elapsed() < FRESH && Arc::ptr_eq(&settings, &outbox.engine.settings()) {
+            break (settings, due, composed);
         }
     };
     // Whatever hangs, and wherever: the line is free again in bounded time. Each step has its own limit, so this is never
     // reached; if it were, the mail may have been sent.
-    let settings = outbox.engine.settings();
     let limit = step(&settings) * CLAIM_STEPS;
     let tried = timeout(limit, converse(outbox, &composed)).await;
     let words = || format!("no end within {} s", limit.as_secs_f64());
     let tried = tried.unwrap_or_else(|_| SendError::MaybeSent { words: words() }.into());
     claim.off_the_line(tried.heard());
-    // What took nothing at all may be mended: that was under another configuration.
-    if matches!(tried, Tried::Held(_)) && !Arc::ptr_eq(&settings, &outbox.engine.settings()) {
+    if matches!(tried, Tried::Held(_)) {
         claim.give_back();
-        return None;
+        // Where it was tried under a former configuration, the cause may be mended.
+        outbox.hold(&settings).then_some((due, tried))
+    } else {
+        Some((due, tried))
     }
-    Some((due, tried))
 }
 
 /// What the outbox has under this key, and its message, or what becomes of it without one.
@@ -321,9 +322,15 @@ impl Outbox {
         !self.stopping.load(Ordering::Relaxed) && self.held().is_none()
     }
 
-    /// Nothing more for a while.
-    pub(super) fn hold(&self) {
-        *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + HELD);
+    /// Nothing more for a while, unless that is about settings that are no longer in force.
+    fn hold(&self, under: &Arc<Settings>) -> bool {
+        // A reload first takes the settings, then this: whichever comes later has the last word.
+        let mut held = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_force = Arc::ptr_eq(under, &self.engine.settings());
+        if in_force {
+            *held = Some(Instant::now() + HELD);
+        }
+        in_force
     }
 
     /// How long nothing is sent, because the mail server takes nothing, or refuses too much.

@@ -1,4 +1,5 @@
-//! The mails that are due, as far as they are kept in mind: keys only, in lanes, and never more than [`MOST`].
+//! The mails that are due, as far as they are kept in mind: keys only, in lanes, never more than [`MOST`], and
+//! [`SPARE_ROOM`] that somebody waits for.
 //!
 //! The store holds the truth. What is due is read from it in order, once; what is put in behind the place of reading is
 //! told by whoever did it ([`crate::engine::ordered`]); and now and then all is read again, in case somebody did not. Each

@@ -106,9 +106,7 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
             later(outbox, due, why)
         }
         Tried::Held(why) => {
-            // Said last: whoever reads it may mend the cause and reload at once, and that ends the hold.
-            outbox.hold();
-            claim.give_back();
+            // Nothing is sent by now: whoever reads this may mend the cause and reload at once, and that ends the hold.
             outbox.board.set("mail", State::Down, &why);
             (None, Vec::new())
         }

@@ -261,8 +261,11 @@ pub fn expect<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &[u8]) -> Resu
 /// Another process writes it: in ours, a child that another test has forked might hold the file open for writing still, and
 /// whoever ran it would be told that it is busy (`ETXTBSY`, execve(2)).
 pub fn script(path: &Path, text: &str) -> Result<()> {
-    let args = ["-m".as_ref(), "755".as_ref(), "/dev/stdin".as_ref(), path.as_os_str()];
-    expect(&program("install")?, &args, text.as_bytes()).map(drop)
+    // Whole or not at all, for whoever runs the former one meanwhile.
+    let new = path.with_extension("new");
+    let args = ["-m".as_ref(), "755".as_ref(), "/dev/stdin".as_ref(), new.as_os_str()];
+    expect(&program("install")?, &args, text.as_bytes())?;
+    Ok(std::fs::rename(&new, path)?)
 }
 
 /// A copy of a program, for every user; by another process, as [`script`].

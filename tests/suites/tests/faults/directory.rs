@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use parvis_stand::slapd::{SERVICE_DN, SERVICE_PASSWORD};
-use parvis_stand::{Scene, Walk};
-use parvis_suites::{LONG, admin, refusal, status_now};
+use parvis_stand::{Fault, Scene, SceneOptions, Walk};
+use parvis_suites::{LONG, admin, proxied, refusal, status_now};
 use serde_json::{Value, json};
 
 const FINE: &str = "everything works";
@@ -41,6 +41,25 @@ fn works_again(scene: &Scene) -> Result<()> {
     assert_eq!((code, provisional["status"].as_str()), (1, Some("needs-activation")), "{provisional}");
     assert_eq!(part(scene, "directory")?["state"], "working");
     Ok(())
+}
+
+#[test]
+fn nothing_works_before_the_directory_was_reached_and_that_is_no_warning() -> Result<()> {
+    let (mut scene, proxy) = proxied(SceneOptions::default())?;
+    scene.daemon.terminate()?;
+    let before = scene.daemon.log().len();
+    proxy.fault(Fault::Stall);
+    scene.daemon.restart()?;
+    assert_eq!(part(&scene, "directory")?["detail"], "connecting");
+    assert_eq!(admin(&scene.daemon, "Status", &json!({}))?["ok"], false);
+    assert_eq!(scene.daemon.ctl(&["status"])?.status.code(), Some(1));
+    proxy.fault(Fault::None);
+    status_now(&scene.daemon, FINE)?;
+    assert_eq!(scene.daemon.ctl(&["status"])?.status.code(), Some(0));
+    let log = scene.daemon.log();
+    let warned = |line: &str| line.contains("WARN") && line.contains("part=\"directory\"");
+    assert!(!log.get(before..).unwrap_or_default().lines().any(warned), "{log}");
+    works_again(&scene)
 }
 
 #[test]

@@ -265,9 +265,11 @@ fn a_mail_that_a_newer_one_has_replaced_never_leaves_and_its_link_says_so() -> R
 /// Mails are written while the connections are busy; who is next is looked at again where that took long.
 #[test]
 fn a_mail_that_is_replaced_while_it_waits_for_a_connection_never_leaves() -> Result<()> {
-    let config = QUICK.replace("[mail]\n", "[mail]\nconnections = 1\n");
+    // The one connection is busy for twice three seconds.
+    let config =
+        "[mail]\nconnections = 1\ntimeout = \"20s\"\n[limits]\nresend-cooldown = \"1s\"\n".to_owned();
     let scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
-    scene.inbox.script("slow@lent.example", Behaviour::Slow(Duration::from_millis(700)));
+    scene.inbox.script("slow@lent.example", Behaviour::Slow(Duration::from_secs(3)));
     let mut other = scene.open("pmoreau")?;
     other.step("recovery-address", json!({ "address": "slow@lent.example" }), "recovery-link")?;
     run::until(LONG, || Ok((scene.inbox.counts().recipients > 0).then_some(())))?
