@@ -176,7 +176,7 @@ fn ds389_s_password_administrator_is_refused() {
         let (url, ldapi) = (server.ldaps_url(), server.ldapi_url());
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), MANAGER_PASSWORD).unwrap();
-        let asked = lines.replace(&url, &ldapi).replace("-W", &format!("-y {}", file.path().display()));
+        let asked = lines.replace(&url, &ldapi).replace(" -W", &format!(" -y {}", file.path().display()));
         let said = run::expect("sh".as_ref(), &["-c", &asked], b"").unwrap();
         assert!(said.replace("\n ", "").contains(&format!("passwordAdminDN: {value}")), "{asked}\n{said}");
     }
