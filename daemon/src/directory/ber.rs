@@ -192,6 +192,11 @@ pub(super) fn attributes(entry: StructureTag) -> Option<(String, Attributes)> {
     Some((dn, read))
 }
 
+/// What the first entry of an answer has.
+pub(super) fn first(entries: Vec<StructureTag>) -> Option<(String, Attributes)> {
+    entries.into_iter().next().and_then(attributes)
+}
+
 /// An entry, if it can be read and says who it is.
 pub(super) fn entry(found: StructureTag, dialect: Dialect) -> Option<Entry> {
     let (dn, attributes) = attributes(found)?;

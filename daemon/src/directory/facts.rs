@@ -83,9 +83,7 @@ pub(super) async fn schema(
     let attributes: Arc<[String]> = ["attributeTypes", "objectClasses"].map(str::to_owned).into();
     let query = Query { base, scope: Scope::Base, filter: "(objectClass=subschema)", attributes, limit: 1 };
     let answer = search(link.ldap(), &query, limit).await?;
-    let Some((_, read)) = answer.entries.into_iter().next().and_then(ber::attributes) else {
-        return Ok(None);
-    };
+    let Some((_, read)) = ber::first(answer.entries) else { return Ok(None) };
     let of =
         |name: &str| read.get(name).into_iter().flatten().filter_map(|value| std::str::from_utf8(value).ok());
     let schema = Schema::read(of("attributetypes"), of("objectclasses"));
@@ -143,7 +141,7 @@ pub(super) async fn database(
     let filter = "(objectClass=olcPPolicyConfig)";
     let query = Query { base: &database.dn, scope: Scope::Subtree, filter, attributes, limit: 0 };
     let answer = search(link.ldap(), &query, limit).await?;
-    database.policy = answer.entries.into_iter().next().and_then(ber::attributes).map(|(dn, _)| dn);
+    database.policy = ber::first(answer.entries).map(|(dn, _)| dn);
     Ok(Some(database))
 }
 

@@ -308,13 +308,7 @@ impl Link {
         let attributes: Arc<[String]> = names.map(str::to_owned).into();
         let query = Query { base: "", scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
         let answer = search(self.ldap(), &query, limit).await?;
-        let read = answer
-            .entries
-            .into_iter()
-            .next()
-            .and_then(super::ber::attributes)
-            .map(|(_, read)| read)
-            .unwrap_or_default();
+        let read = super::ber::first(answer.entries).map(|(_, read)| read).unwrap_or_default();
         let of = |name: &str| -> Vec<String> {
             read.get(name)
                 .into_iter()

@@ -118,7 +118,7 @@ pub enum Found {
     Nobody,
     /// Exactly one entry.
     One(Box<Entry>),
-    /// More than one: refused and reported, never guessed. The DNs of the first two.
+    /// More than one: refused and reported, never guessed. The DNs of the first few.
     Several(Vec<String>),
 }
 

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::facts::{self, Learnt};
 use super::filter::{Explained, Filter};
 use super::link::{Answer, Link, Query, search};
-use super::read::{can_be_login, entry, refused};
+use super::read::{can_be_login, found, refused};
 use super::settings::Prepared;
-use super::{Dialect, DirectoryError, Entry, PasswordWrite, Plan, Standing, ber};
+use super::{Dialect, DirectoryError, Entry, Found, PasswordWrite, Plan, Standing};
 
 /// The server of a directory that answered first.
 #[derive(Debug)]
@@ -21,17 +21,6 @@ pub struct Reached {
     prepared: Arc<Prepared>,
     link: Link,
     learnt: Learnt,
-}
-
-/// Who has a login.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holders {
-    /// Nobody.
-    Nobody,
-    /// One entry.
-    One(Box<Entry>),
-    /// More than one: their DNs, the first few.
-    Several(Vec<String>),
 }
 
 /// A filter of the configuration, held against one entry.
@@ -125,25 +114,15 @@ impl Reached {
     ///
     /// # Errors
     /// As the server says.
-    pub async fn holders(&self, login: &str) -> Result<Holders, DirectoryError> {
+    pub async fn find(&self, login: &str) -> Result<Found, DirectoryError> {
         if !can_be_login(login) {
-            return Ok(Holders::Nobody);
+            return Ok(Found::Nobody);
         }
         let filter = self.learnt.dialect.people(&self.prepared.login_filter(login));
         let base = &self.prepared.settings.base;
         let attributes = Arc::clone(&self.prepared.attributes);
         let query = Query { base, scope: Scope::Subtree, filter: &filter, attributes, limit: NAMED };
-        let mut answer = self.ask(&query).await?;
-        let last = answer.entries.pop();
-        match (last, answer.entries.is_empty(), answer.result.rc) {
-            (None, _, 0) => Ok(Holders::Nobody),
-            (Some(one), true, 0) => Ok(Holders::One(Box::new(entry(one, self.learnt.dialect)?))),
-            (last, _, 0 | 4) => {
-                let all = answer.entries.into_iter().chain(last);
-                Ok(Holders::Several(all.filter_map(ber::attributes).map(|(dn, _)| dn).collect()))
-            }
-            _ => Err(refused(&answer)),
-        }
+        found(self.ask(&query).await?, self.learnt.dialect)
     }
 
     /// Which filters match this entry, here and at the server.

@@ -26,16 +26,7 @@ impl Directory {
         }
         let prepared = &self.inner.prepared;
         let filter = self.dialect().people(&prepared.login_filter(login));
-        let mut answer = self.ask(&self.people(&filter, 2)).await?;
-        let last = answer.entries.pop();
-        match (last, answer.entries.is_empty(), answer.result.rc) {
-            (None, _, 0) => Ok(Found::Nobody),
-            (Some(one), true, 0) => self.readable(one).map(|entry| Found::One(Box::new(entry))),
-            (last, _, 0 | 4) => {
-                Ok(Found::Several(answer.entries.into_iter().chain(last).filter_map(dn).collect()))
-            }
-            _ => Err(refused(&answer)),
-        }
+        found(self.ask(&self.people(&filter, 2)).await?, self.dialect())
     }
 
     /// The entry with this identity, wherever it stands now; `None`: there is none.
@@ -47,7 +38,7 @@ impl Directory {
         let mut answer = self.ask(&self.people(&filter, 2)).await?;
         match (answer.entries.pop(), answer.entries.is_empty(), answer.result.rc) {
             (None, _, 0) => Ok(None),
-            (Some(one), true, 0) => self.readable(one).map(Some),
+            (Some(one), true, 0) => entry(one, self.dialect()).map(Some),
             _ => Err(refused(&answer)),
         }
     }
@@ -57,14 +48,24 @@ impl Directory {
         let attributes = Arc::clone(&prepared.attributes);
         Query { base: &prepared.settings.base, scope: Scope::Subtree, filter, attributes, limit }
     }
+}
 
-    fn readable(&self, found: ldap3::asn1::StructureTag) -> Result<Entry, DirectoryError> {
-        entry(found, self.dialect())
+/// What a search by login has come to.
+pub(super) fn found(mut answer: Answer, dialect: Dialect) -> Result<Found, DirectoryError> {
+    let last = answer.entries.pop();
+    match (last, answer.entries.is_empty(), answer.result.rc) {
+        (None, _, 0) => Ok(Found::Nobody),
+        (Some(one), true, 0) => Ok(Found::One(Box::new(entry(one, dialect)?))),
+        (last, _, 0 | 4) => {
+            let all = answer.entries.into_iter().chain(last);
+            Ok(Found::Several(all.filter_map(ber::attributes).map(|(dn, _)| dn).collect()))
+        }
+        _ => Err(refused(&answer)),
     }
 }
 
 /// An entry that was found, if it says who it is.
-pub(super) fn entry(found: ldap3::asn1::StructureTag, dialect: Dialect) -> Result<Entry, DirectoryError> {
+fn entry(found: ldap3::asn1::StructureTag, dialect: Dialect) -> Result<Entry, DirectoryError> {
     ber::entry(found, dialect).ok_or_else(|| DirectoryError::Refused {
         code: 0,
         text: format!(
@@ -72,10 +73,6 @@ pub(super) fn entry(found: ldap3::asn1::StructureTag, dialect: Dialect) -> Resul
             dialect.identity()
         ),
     })
-}
-
-fn dn(found: ldap3::asn1::StructureTag) -> Option<String> {
-    ber::attributes(found).map(|(dn, _)| dn)
 }
 
 pub(super) fn refused(answer: &Answer) -> DirectoryError {

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 /// A mail's key in the outbox.
 pub type Key = Vec<u8>;
 
-/// How many mails of one lane are kept in mind, of those that somebody waits for and of the others; what comes after them is read again when they are fewer than half.
+/// How many mails of one lane are kept in mind, of those that somebody waits for and of the others; what comes after them is
+/// read again when they are fewer than half.
 pub const LANE: usize = 512;
 /// The same for a lane that is slow or rests, of those that nobody waits for.
 const IDLE_LANE: usize = 16;
@@ -136,16 +137,14 @@ impl Lanes {
     /// A mail that is due. False where its lane has enough to do: it is then among what is passed over.
     pub fn offer(&mut self, bound: &Bound, key: &[u8], now: Instant) -> bool {
         let start = self.start();
-        let known = self.lanes.get_key_value(&bound.domain).map(|(name, _)| name);
-        let name = Arc::clone(known.unwrap_or(&bound.domain));
-        let lane = self.lanes.entry(Arc::clone(&name)).or_insert_with(|| Lane::new(start, now));
+        let lane = self.lanes.entry(Arc::clone(&bound.domain)).or_insert_with(|| Lane::new(start, now));
         lane.used = now;
         let beyond = lane.more.as_deref().is_some_and(|more| key >= more);
         if beyond && !bound.awaited {
             return false;
         }
-        let room = if bound.awaited { LANE } else { lane.room() };
-        let place = if bound.awaited { &mut lane.awaited } else { &mut lane.ready };
+        let room = lane.room();
+        let (place, room) = if bound.awaited { (&mut lane.awaited, LANE) } else { (&mut lane.ready, room) };
         if place.len() >= room {
             if !beyond {
                 lane.more = Some(key.to_vec());
@@ -155,7 +154,7 @@ impl Lanes {
         place.push_back(key.to_vec());
         if !lane.queued {
             lane.queued = true;
-            self.turns.push_back(name);
+            self.turns.push_back(Arc::clone(&bound.domain));
         }
         true
     }

@@ -11,8 +11,8 @@ pub use who::who;
 
 use super::failure::Failure;
 use crate::config::Settings;
-use crate::directory::once::{Holders, Reached};
-use crate::directory::{DirectoryError, Entry};
+use crate::directory::once::Reached;
+use crate::directory::{DirectoryError, Entry, Found};
 use std::time::Duration;
 
 /// Everything together takes at most.
@@ -42,11 +42,11 @@ async fn reach(settings: &Settings) -> Result<Reached, DirectoryError> {
 }
 
 /// The one entry, or words that say why there is not one.
-fn only(holders: Holders, login: &str, base: &str) -> Result<Entry, String> {
-    match holders {
-        Holders::One(entry) => Ok(*entry),
-        Holders::Nobody => Err(format!("nobody under {base} has the login {login:?}")),
-        Holders::Several(names) => Err(format!(
+fn only(found: Found, login: &str, base: &str) -> Result<Entry, String> {
+    match found {
+        Found::One(entry) => Ok(*entry),
+        Found::Nobody => Err(format!("nobody under {base} has the login {login:?}")),
+        Found::Several(names) => Err(format!(
             "several entries have the login {login:?}, and Parvis guesses none of them:\n  {}",
             names.join("\n  ")
         )),

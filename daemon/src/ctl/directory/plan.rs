@@ -22,7 +22,7 @@ pub fn plan(sources: &Sources, desk: &Desk, screen: &Screen, options: &Options) 
     let refused = |why: String| Failure::Refused { what: what.clone(), why };
     let planned = conversation(&what, async {
         let reached = reach(&settings).await?;
-        let entry = match only(reached.holders(login).await?, login, &settings.directory.base) {
+        let entry = match only(reached.find(login).await?, login, &settings.directory.base) {
             Ok(entry) => entry,
             Err(why) => return Ok(Err(why)),
         };

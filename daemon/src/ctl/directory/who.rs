@@ -17,7 +17,7 @@ pub fn who(sources: &Sources, screen: &Screen, login: &str) -> Result<Verdict, F
     let (server, found) = conversation(&what, async {
         let reached = reach(&settings).await?;
         let server = format!("{} ({})", reached.server(), reached.dialect().name());
-        let entry = match only(reached.holders(login).await?, login, &settings.directory.base) {
+        let entry = match only(reached.find(login).await?, login, &settings.directory.base) {
             Ok(entry) => entry,
             Err(why) => return Ok((server, Err(why))),
         };

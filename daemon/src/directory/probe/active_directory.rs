@@ -141,8 +141,7 @@ impl Look<'_> {
         let query =
             Query { base: &sample.dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
         let Answer { entries, .. } = link::search(ldap, &query, self.limit).await?;
-        let read = entries.into_iter().next().and_then(ber::attributes);
-        let shown = read.and_then(|(_, mut read)| read.remove("ntsecuritydescriptor"));
+        let shown = ber::first(entries).and_then(|(_, mut read)| read.remove("ntsecuritydescriptor"));
         let descriptor = shown.and_then(|values| Descriptor::read(values.first()?));
         let token = self.account.as_ref().map(|account| account.token.as_slice()).unwrap_or_default();
         let dn = &sample.dn;
@@ -205,6 +204,6 @@ impl Look<'_> {
         let attributes = ["1.1".to_owned()].into();
         let query = Query { base, scope: Scope::Subtree, filter: &filter, attributes, limit: 1 };
         let answer = link::search(link.ldap(), &query, self.limit).await?;
-        Ok(answer.entries.into_iter().next().and_then(ber::attributes).map(|(dn, _)| dn))
+        Ok(ber::first(answer.entries).map(|(dn, _)| dn))
     }
 }

@@ -142,8 +142,7 @@ impl Look<'_> {
         let query =
             Query { base: &sample.dn, scope: Scope::Base, filter: "(objectClass=*)", attributes, limit: 1 };
         let answer = link::search(ldap, &query, self.limit).await?;
-        let said =
-            answer.entries.into_iter().next().and_then(ber::attributes).map(|(_, read)| rights_said(&read));
+        let said = ber::first(answer.entries).map(|(_, read)| rights_said(&read));
         let Some(said) = said.filter(|said| !said.is_empty()) else {
             let what =
                 format!("the server does not say what the service may do: {}", link::refusal(&answer.result));

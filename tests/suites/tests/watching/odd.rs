@@ -7,7 +7,7 @@ use ldap3::dn_escape;
 use parvis_stand::ldif::push;
 use parvis_stand::slapd::PEOPLE;
 use parvis_stand::{Ds389, Ds389Options, Person, Scene, SceneOptions, Slapd, SlapdOptions, campus, small};
-use parvisd::directory::once::{Holders, Reached};
+use parvisd::directory::once::Reached;
 use parvisd::directory::{ApplyError, BindOutcome, DirectoryError, Entry, Found, Settings, Standing, Way};
 use serde_json::json;
 
@@ -183,9 +183,9 @@ async fn an_alias_holds_nothing() {
     assert_eq!(held(&mailbox).await, [person.dn.as_str()]);
     assert_eq!(held("surnom@univ.example").await, Vec::<String>::new());
     let reached = Reached::first(desk.ground.settings().prepare().unwrap()).await.unwrap();
-    assert_eq!(reached.holders("surnom").await, Ok(Holders::Nobody));
-    match reached.holders(&person.login).await {
-        Ok(Holders::One(entry)) => assert_eq!(entry.dn, person.dn),
+    assert_eq!(reached.find("surnom").await, Ok(Found::Nobody));
+    match reached.find(&person.login).await {
+        Ok(Found::One(entry)) => assert_eq!(entry.dn, person.dn),
         other => panic!("{other:?}"),
     }
 }

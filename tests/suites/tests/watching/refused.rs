@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use parvis_stand::{Daemon, SceneOptions, Walk, run};
+use parvis_stand::{Daemon, SceneOptions, Walk};
+use parvis_suites::status_now;
 use serde_json::json;
 
 use crate::ground::Ground;
@@ -50,11 +51,7 @@ fn a_bind_that_is_refused_is_said_and_gone_on_with(ground: Ground) {
 
     campus.ground.shut(false);
     campus.inbox.wait_for("entretemps@ailleurs.example", |_| true, SOON).unwrap();
-    let works = run::until(SOON, || {
-        let last = campus.daemon.statuses().pop();
-        Ok(last.filter(|status| status.contains("everything works")))
-    });
-    assert!(works.unwrap().is_some(), "{:?}", campus.daemon.statuses());
+    status_now(&campus.daemon, "everything works").unwrap();
     let said = status(&campus.daemon);
     assert!(!said.contains(words), "{said}");
     walk.charter().unwrap();
