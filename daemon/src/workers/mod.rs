@@ -1,5 +1,6 @@
 //! The workers: they carry out what was committed. Today that is mail; a directory write waits for its person.
 
+mod company;
 mod lanes;
 mod night;
 mod outbox;

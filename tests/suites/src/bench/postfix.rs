@@ -1,10 +1,10 @@
-//! The outbox into a real Postfix, beside Postfix's own `smtp-source` on as many connections with messages of that size.
+//! The outbox into a real Postfix, beside Postfix's own `smtp-source` on as many connections with one of these messages.
 //!
 //! Postfix discards what it has queued. How many came is read from its log on both sides, so both are seen by the same eye.
 
 use std::cell::RefCell;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
     let options = PostfixOptions { extra_config: discards.to_owned(), ..PostfixOptions::default() };
     let postfix = Postfix::start(&options)?;
     let (mut scene, mould) = stopped(length)?;
-    let size = size(&mut scene, &mould)?;
+    let (size, message) = message(&mut scene, &mould)?;
     // From now on to Postfix.
     let file = scene.daemon.layout().path().join("conf.d/60-mail.toml");
     std::fs::write(file, format!("[mail]\nport = {}\n", postfix.port()))?;
@@ -44,37 +44,46 @@ pub fn run(length: Length) -> Result<Vec<Line>> {
             // The one that goes first may find the machine in another state: by turns.
             let (mine, other) = if pair % 2 == 0 {
                 let mine = drained(&mut scene, &mould, &postfix, range)?;
-                (mine, source(&postfix, each, size)?)
+                (mine, source(&postfix, each, &message)?)
             } else {
-                let other = source(&postfix, each, size)?;
+                let other = source(&postfix, each, &message)?;
                 (drained(&mut scene, &mould, &postfix, range)?, other)
             };
             // The first pair warms both up.
             if pair > 0 || length == Length::Smoke {
-                seen.borrow_mut().0.push([mine, other].map(|took| each as f64 / took.as_secs_f64()));
+                let rates = [mine.took, other].map(|took| each as f64 / took.as_secs_f64());
+                seen.borrow_mut().0.push((rates, mine.daemon.as_secs_f64() * 1000.0 / each as f64));
             }
             Ok(())
         },
         || seen.borrow().line(each).certain(),
     )?;
     let seen = seen.into_inner();
-    let (ours, theirs): (Vec<f64>, Vec<f64>) = seen.0.iter().map(|[ours, theirs]| (ours, theirs)).unzip();
+    let of = |figure: fn(&Pair) -> f64| number(median(&seen.0.iter().map(figure).collect::<Vec<_>>()));
     let note = format!(
-        "{} mails/s, {} of smtp-source, {LINES} connections each, {size} bytes",
-        number(median(&ours)),
-        number(median(&theirs)),
+        "{} mails/s, {} of smtp-source, {LINES} connections each, the same {size} bytes; ms of processor time for one: parvisd {}",
+        of(|([ours, _], _)| *ours),
+        of(|([_, theirs], _)| *theirs),
+        of(|(_, daemon)| *daemon),
     );
     Ok(vec![seen.line(each).noted(note)])
 }
 
-/// Mails a second, pair by pair: ours, and smtp-source's.
+/// Mails a second, ours and smtp-source's; and milliseconds of the daemon's processor time for one.
+type Pair = ([f64; 2], f64);
+
 #[derive(Default)]
-struct Seen(Vec<[f64; 2]>);
+struct Seen(Vec<Pair>);
 
 impl Seen {
     fn line(&self, each: usize) -> Line {
         let what = format!("{each} queued mails into Postfix, as a share of smtp-source's rate");
-        Line::new(&what, self.0.iter().map(|[ours, theirs]| ours / theirs).collect(), "", Limit::Least(LEAST))
+        Line::new(
+            &what,
+            self.0.iter().map(|([ours, theirs], _)| ours / theirs).collect(),
+            "",
+            Limit::Least(LEAST),
+        )
     }
 }
 
@@ -84,12 +93,21 @@ fn due(range: std::ops::Range<usize>) -> impl Iterator<Item = Cast> {
     range.map(|number| Cast { number, domain: BIG.to_owned(), due_seconds: -60 })
 }
 
-/// How many bytes a mail has.
-fn size(scene: &mut Scene, mould: &Mould) -> Result<usize> {
+/// One of our messages: how many bytes it has, and a file with it, as smtp-source wants it.
+fn message(scene: &mut Scene, mould: &Mould) -> Result<(usize, PathBuf)> {
     mould.fill(&store_of(scene), due(0..1))?;
     watched(scene, 1)?;
     scene.daemon.terminate()?;
-    Ok(scene.inbox.messages().first().context("no mail has come")?.raw.len())
+    let raw = scene.inbox.messages().first().context("no mail has come")?.raw.clone();
+    let file = scene.daemon.layout().path().join("message.eml");
+    std::fs::write(&file, String::from_utf8(raw.clone())?.replace("\r\n", "\n"))?;
+    Ok((raw.len(), file))
+}
+
+/// One run, and the daemon's processor time from its start.
+struct Drained {
+    took: Duration,
+    daemon: Duration,
 }
 
 fn drained(
@@ -97,24 +115,25 @@ fn drained(
     mould: &Mould,
     postfix: &Postfix,
     range: std::ops::Range<usize>,
-) -> Result<Duration> {
+) -> Result<Drained> {
     let each = range.len();
     mould.fill(&store_of(scene), due(range))?;
     settled();
     let mut log = Log::of(postfix)?;
     scene.daemon.restart()?;
     let took = log.taken(each)?;
+    let daemon = scene.daemon.usage()?.cpu;
     // What was taken is settled before the next fill.
     scene.daemon.terminate()?;
     postfix.wait_empty(PATIENCE)?;
-    Ok(took)
+    Ok(Drained { took, daemon })
 }
 
-fn source(postfix: &Postfix, each: usize, size: usize) -> Result<Duration> {
+fn source(postfix: &Postfix, each: usize, message: &Path) -> Result<Duration> {
     settled();
     let mut log = Log::of(postfix)?;
     let mut command = Command::new(run::program("smtp-source")?);
-    command.args(["-d", "-s", &LINES.to_string(), "-m", &each.to_string(), "-l", &size.to_string()]);
+    command.args(["-d", "-s", &LINES.to_string(), "-m", &each.to_string()]).arg("-F").arg(message);
     // To somebody else each time (`-N`), as ours are: Postfix remembers how it resolved the last address.
     command.args(["-N", "-f", "source@univ.example", "-t", &format!("u@{BIG}")]);
     command.arg(format!("127.0.0.1:{}", postfix.port())).stdin(Stdio::null());
