@@ -1,6 +1,5 @@
 //! The workers: they carry out what was committed. Today that is mail; a directory write waits for its person.
 
-mod company;
 mod lanes;
 mod night;
 mod outbox;

@@ -3,7 +3,6 @@
 //! Nothing is taken out before its outcome is committed. A crash between the server's "250" and that commit is the only
 //! way to send a mail twice, and then it is the same message with the same Message-ID.
 
-use super::company::Company;
 use super::lanes::{Heard, Rules};
 use super::post::{Post, relay};
 use super::queue::{Claim, Queue};
@@ -53,8 +52,7 @@ pub struct Outbox {
     hands: Arc<Semaphore>,
     /// One permit a mail that may be under way, its outcome not yet kept.
     places: Arc<Semaphore>,
-    most_places: usize,
-    company: Company,
+    most_places: u32,
     held_until: Mutex<Option<Instant>>,
     stopping: AtomicBool,
 }
@@ -73,8 +71,7 @@ impl Outbox {
             lines: Semaphore::new(lines),
             hands: Arc::new(Semaphore::new(rules.most())),
             places: Arc::new(Semaphore::new(places)),
-            most_places: places,
-            company: Company::default(),
+            most_places: u32::try_from(places).unwrap_or(u32::MAX),
             held_until: Mutex::default(),
             stopping: AtomicBool::new(false),
         }
@@ -134,8 +131,8 @@ pub async fn deliver(outbox: Arc<Outbox>, stop: Arc<Notify>) {
         }
     }
     outbox.stopping.store(true, Ordering::Relaxed);
-    let all = u32::try_from(outbox.most_places).unwrap_or(u32::MAX);
-    let _ = timeout(Duration::from_secs(20), outbox.places.acquire_many(all)).await;
+    let _ =
+        tokio::time::timeout(Duration::from_secs(20), outbox.places.acquire_many(outbox.most_places)).await;
 }
 
 /// Reads what is due, and sets lines going for it; how long until there may be more to do.
@@ -169,7 +166,6 @@ async fn hand(outbox: Arc<Outbox>, first: Claim, permit: OwnedSemaphorePermit) {
                 // Dropped in the other order: the place is free when the claim ends.
                 let mut claim = claim;
                 let _place = place;
-                outbox.company.join(outbox.enough()).await;
                 settle(&outbox, &due, &mut claim, tried).await;
             });
         }
@@ -335,12 +331,6 @@ impl Outbox {
             *held = Some(Instant::now() + HELD);
         }
         in_force
-    }
-
-    /// How many outcomes are kept together: half of what may be under way, so that the lines stay busy meanwhile, and no more
-    /// than is under way.
-    fn enough(&self) -> usize {
-        (self.most_places / 2).min(self.most_places.saturating_sub(self.places.available_permits()))
     }
 
     /// How long nothing is sent, because the mail server takes nothing, or refuses too much.
