@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 pub mod ctl;
+mod dial;
 pub mod directory;
 pub mod dossier;
 mod engine;

@@ -12,7 +12,6 @@ use ldap3::asn1::StructureTag;
 use ldap3::controls::RawControl;
 use ldap3::exop::WhoAmI;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchOptions, StdStream};
-use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret;
 use socket2::{SockRef, TcpKeepalive};
@@ -22,6 +21,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+use crate::dial;
 
 use super::ber::take;
 use super::relay::{Credits, message, relay};
@@ -203,8 +204,7 @@ impl Link {
     /// Connect to one server and protect the connection; nobody is bound yet.
     pub(super) async fn dial(prepared: &Prepared, index: usize) -> Result<Link, Fault> {
         let idle = prepared.settings.timeouts.operation * 2;
-        Link::make(prepared, index, async |server: &Server| open(server, prepared.tls.clone(), idle).await)
-            .await
+        Link::make(prepared, index, async |server: &Server| open(server, prepared, idle).await).await
     }
 
     async fn make(
@@ -242,7 +242,7 @@ impl Link {
         let idle = prepared.settings.timeouts.operation * 2;
         let mut credits = None;
         let link = Link::make(prepared, index, async |server: &Server| {
-            let (stream, given) = relayed(server, prepared.tls.clone(), idle).await?;
+            let (stream, given) = relayed(server, prepared, idle).await?;
             credits = Some(given);
             let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
             LdapConnAsync::with_settings(settings, "ldapi:///").await
@@ -332,7 +332,7 @@ impl Link {
 
 async fn open(
     server: &Server,
-    tls: Arc<ClientConfig>,
+    prepared: &Prepared,
     idle: Duration,
 ) -> Result<(LdapConnAsync, Ldap), LdapError> {
     let settings = LdapConnSettings::new();
@@ -343,12 +343,12 @@ async fn open(
         }
         Server::Tcp { host, port, tls: how } => {
             let bare = host.trim_start_matches('[').trim_end_matches(']');
-            let stream = TcpStream::connect((bare, *port)).await?;
+            let stream = reach(bare, *port, prepared).await?;
             watchful(&stream, idle)?;
             let scheme = if *how == Tls::Whole { "ldaps" } else { "ldap" };
             let settings = settings
                 .set_std_stream(StdStream::Tcp(stream.into_std()?))
-                .set_config(tls)
+                .set_config(prepared.tls.clone())
                 .set_starttls(*how == Tls::Start);
             LdapConnAsync::with_settings(settings, &format!("{scheme}://{host}:{port}")).await
         }
@@ -358,7 +358,7 @@ async fn open(
 /// The same, protected by ourselves, because ldap3 protects nothing but its own TCP connections.
 async fn relayed(
     server: &Server,
-    tls: Arc<ClientConfig>,
+    prepared: &Prepared,
     idle: Duration,
 ) -> Result<(std::os::unix::net::UnixStream, Credits), LdapError> {
     let (host, port, how) = match server {
@@ -366,7 +366,7 @@ async fn relayed(
         Server::Tcp { host, port, tls } => (host, *port, *tls),
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut stream = TcpStream::connect((bare, port)).await?;
+    let mut stream = reach(bare, port, prepared).await?;
     watchful(&stream, idle)?;
     if how == Tls::None {
         return Ok(relay(stream)?);
@@ -375,7 +375,13 @@ async fn relayed(
         start_tls(&mut stream).await?;
     }
     let name = ServerName::try_from(bare.to_owned())?;
-    Ok(relay(TlsConnector::from(tls).connect(name, stream).await?)?)
+    Ok(relay(TlsConnector::from(prepared.tls.clone()).connect(name, stream).await?)?)
+}
+
+/// The first address of this name that answers.
+async fn reach(host: &str, port: u16, prepared: &Prepared) -> std::io::Result<TcpStream> {
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    dial::first(addresses, prepared.settings.timeouts.connect).await
 }
 
 /// RFC 4511, section 4.14: message 1, an extended request that names the operation and no more.

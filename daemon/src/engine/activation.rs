@@ -283,9 +283,16 @@ pub async fn resume(engine: Arc<Engine>) {
 
 fn resume_all(engine: &Arc<Engine>) -> Result<(), Failure> {
     for id in engine.open()? {
-        if matches!(engine.dossier(id)?, Some(dossier) if matches!(dossier.enrolment.stage, Stage::Activating { .. }))
-        {
-            tokio::spawn(resolve(engine.clone(), id));
+        match engine.dossier(id) {
+            Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Activating { .. }) => {
+                tokio::spawn(resolve(engine.clone(), id));
+            }
+            Ok(_) => {}
+            // It holds nobody else up.
+            Err(Failure::Unreadable(why)) => {
+                tracing::error!(person = %id, %why, "a record cannot be read: whether it was being activated is not known");
+            }
+            Err(failure) => return Err(failure),
         }
     }
     Ok(())

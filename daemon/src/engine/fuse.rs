@@ -4,6 +4,7 @@
 //! campus more of its reputation with each mail, and would tell each person that their address is wrong. It is in memory:
 //! a restart or a reload puts in a new one. It decides nothing about any one mail.
 
+use parvis_enrolment::Id;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,8 @@ const WINDOW: Duration = Duration::from_secs(600);
 const MOST: usize = 64;
 /// So many refusals, and as many as all others together, blow it: people mistype addresses, but not half of them.
 const REFUSALS: usize = 10;
+/// So many of them about one person: whoever types one wrong address after the other says nothing about the mail server.
+const EACH: usize = 2;
 /// For so long.
 const PAUSE: Duration = Duration::from_secs(600);
 
@@ -24,8 +27,8 @@ pub struct Fuse(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    /// When, and whether it was refused for good; oldest first.
-    outcomes: VecDeque<(Instant, bool)>,
+    /// When, and whom it was about if it was refused for good; oldest first.
+    outcomes: VecDeque<(Instant, Option<Id>)>,
     blown_until: Option<Instant>,
 }
 
@@ -41,16 +44,20 @@ pub struct Blown {
 }
 
 impl Fuse {
-    /// Notes what became of a mail, and says if that was too much.
-    pub fn note(&self, refused: bool) -> Option<Blown> {
+    /// Notes what became of a mail: taken, or refused for good, and about whom it was. Says if that was too much.
+    pub fn note(&self, refused: Option<Id>) -> Option<Blown> {
         let (mut seen, now) = (self.seen(), Instant::now());
-        seen.outcomes.push_back((now, refused));
         let outdated = seen.outcomes.iter().take_while(|(at, _)| now.duration_since(*at) > WINDOW).count();
+        seen.outcomes.drain(..outdated);
+        if refused.is_some() && seen.outcomes.iter().filter(|(_, about)| *about == refused).count() >= EACH {
+            return None;
+        }
+        seen.outcomes.push_back((now, refused));
         let surplus = seen.outcomes.len().saturating_sub(MOST);
-        seen.outcomes.drain(..outdated.max(surplus));
+        seen.outcomes.drain(..surplus);
         let of = seen.outcomes.len();
-        let bad = seen.outcomes.iter().filter(|(_, refused)| *refused).count();
-        if !refused || bad < REFUSALS || bad * 2 < of || seen.left().is_some() {
+        let bad = seen.outcomes.iter().filter(|(_, refused)| refused.is_some()).count();
+        if refused.is_none() || bad < REFUSALS || bad * 2 < of || seen.left().is_some() {
             return None;
         }
         seen.blown_until = Some(now + PAUSE);
@@ -64,9 +71,17 @@ impl Fuse {
         self.seen().left()
     }
 
-    /// Puts in a new one: somebody has looked after it.
-    pub fn replace(&self) {
-        *self.seen() = Seen::default();
+    /// Does this unless nothing is to be sent; it does not blow meanwhile.
+    pub fn unless_blown(&self, act: impl FnOnce()) {
+        let seen = self.seen();
+        if seen.left().is_none() {
+            act();
+        }
+    }
+
+    /// Puts in a new one: somebody has looked after it. Whether the former one had blown.
+    pub fn replace(&self) -> bool {
+        std::mem::take(&mut *self.seen()).left().is_some()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -85,23 +100,28 @@ impl Seen {
 mod tests {
     use super::*;
 
+    /// Each time another.
+    fn somebody() -> Option<Id> {
+        Some(crate::service::chance::id())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_blows_when_half_are_refused_and_not_for_a_few() {
         let fuse = Fuse::default();
         for _ in 0..REFUSALS + 1 {
-            assert_eq!(fuse.note(false), None);
+            assert_eq!(fuse.note(None), None);
         }
         for _ in 0..REFUSALS {
-            assert_eq!(fuse.note(true), None, "fewer than the others");
+            assert_eq!(fuse.note(somebody()), None, "fewer than the others");
         }
-        assert_eq!(fuse.note(true), Some(Blown { refused: 11, of: 22, pause: PAUSE }));
-        assert_eq!((fuse.note(true), fuse.left()), (None, Some(PAUSE)), "once");
+        assert_eq!(fuse.note(somebody()), Some(Blown { refused: 11, of: 22, pause: PAUSE }));
+        assert_eq!((fuse.note(somebody()), fuse.left()), (None, Some(PAUSE)), "once");
         tokio::time::advance(PAUSE).await;
         assert_eq!(fuse.left(), None);
         for _ in 0..REFUSALS - 2 {
-            assert_eq!(fuse.note(true), None);
+            assert_eq!(fuse.note(somebody()), None);
         }
-        assert!(fuse.note(true).is_some(), "the one that came during the pause counts");
+        assert!(fuse.note(somebody()).is_some(), "the one that came during the pause counts");
         fuse.replace();
         assert_eq!(fuse.left(), None);
     }
@@ -110,13 +130,30 @@ mod tests {
     async fn what_is_long_ago_counts_no_more_and_memory_is_bounded() {
         let fuse = Fuse::default();
         for _ in 0..REFUSALS - 1 {
-            fuse.note(true);
+            fuse.note(somebody());
         }
         tokio::time::advance(WINDOW + Duration::from_secs(1)).await;
-        assert_eq!(fuse.note(true), None);
+        assert_eq!(fuse.note(somebody()), None);
         for _ in 0..10_000 {
-            fuse.note(false);
+            fuse.note(None);
         }
         assert_eq!(fuse.seen().outcomes.len(), MOST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_person_alone_does_not_blow_it() {
+        let fuse = Fuse::default();
+        for _ in 0..1_000 {
+            assert_eq!(fuse.note(Some(Id([7; 16]))), None);
+        }
+        for _ in 0..REFUSALS - EACH - 1 {
+            assert_eq!(fuse.note(somebody()), None);
+        }
+        assert_eq!(fuse.note(somebody()).map(|blown| blown.refused), Some(REFUSALS));
+        let mut done = false;
+        fuse.unless_blown(|| done = true);
+        assert!(!done && fuse.replace() && !fuse.replace(), "it had blown, once");
+        fuse.unless_blown(|| done = true);
+        assert!(done);
     }
 }

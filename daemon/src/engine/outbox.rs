@@ -121,6 +121,14 @@ impl Waiting {
         }
     }
 
+    /// Whom it is about; a report, itself.
+    pub fn about(&self) -> Id {
+        match &self.errand {
+            Errand::Person { person, .. } => *person,
+            Errand::Report(report) => report.mail,
+        }
+    }
+
     /// It is not worth sending after this.
     pub fn deadline(&self) -> Timestamp {
         match &self.errand {

@@ -83,7 +83,7 @@ impl Sendmail {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => {
                     SendError::Configuration { code: None, words }
                 }
-                _ => SendError::Transient { code: None, words },
+                _ => SendError::Transient { code: None, about_us: true, words },
             }
         })
     }
@@ -152,13 +152,17 @@ fn verdict(status: ExitStatus, given: bool, words: &str) -> Result<Accepted, Sen
         67 | 68 => permanent(true, said),
         // EX_USAGE, EX_UNAVAILABLE, EX_OSFILE, EX_CANTCREAT, EX_NOPERM, EX_CONFIG: whatever the mail.
         64 | 69 | 72 | 73 | 77 | 78 => SendError::Configuration { code: None, words: said },
-        75 => SendError::Transient { code: Some(75), words: said },
+        75 => SendError::Transient { code: Some(75), about_us: false, words: said },
         // EX_NOINPUT, EX_SOFTWARE, EX_OSERR, EX_IOERR, EX_PROTOCOL, and what sysexits.h does not know.
-        _ => SendError::Transient { code: None, words: said },
+        _ => SendError::Transient { code: None, about_us: true, words: said },
     })
 }
 
 /// It ended without a verdict: what it had whole, it may have sent.
 fn lost(given: bool, words: String) -> SendError {
-    if given { SendError::MaybeSent { words } } else { SendError::Transient { code: None, words } }
+    if given {
+        SendError::MaybeSent { words }
+    } else {
+        SendError::Transient { code: None, about_us: true, words }
+    }
 }

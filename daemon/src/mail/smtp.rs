@@ -120,6 +120,7 @@ impl Server {
         if let Way::Lmtp(Some(path)) = way {
             let fault = |e: std::io::Error| SendError::Transient {
                 code: None,
+                about_us: true,
                 words: format!("connect to {}: {}", path.display(), fit(&e.to_string(), &[])),
             };
             let wire = Wire::connect_unix(path).await.map_err(fault)?;
@@ -127,10 +128,11 @@ impl Server {
         }
         let fault = |e: std::io::Error| SendError::Transient {
             code: None,
+            about_us: true,
             words: format!("connect to {host} port {port}: {}", fit(&e.to_string(), &[])),
         };
         let addresses = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(fault)?;
-        let wire = Wire::connect(addresses).await.map_err(fault)?;
+        let wire = Wire::connect(addresses, self.settings.step_deadline).await.map_err(fault)?;
         Ok(wire.in_lmtp(matches!(way, Way::Lmtp(_))).heard_by(transcript.clone()))
     }
 }
@@ -269,8 +271,11 @@ impl Live {
             Err(_) => no_answer(limit),
         };
         let words = format!("{}: {words}", Stage::Message.as_str());
-        let error =
-            if gone { SendError::MaybeSent { words } } else { SendError::Transient { code: None, words } };
+        let error = if gone {
+            SendError::MaybeSent { words }
+        } else {
+            SendError::Transient { code: None, about_us: true, words }
+        };
         Err(Stop { error, broken: true })
     }
 
@@ -336,7 +341,7 @@ impl Live {
 impl Stop {
     fn lost(stage: Stage, words: &str) -> Self {
         let words = format!("{}: {words}", stage.as_str());
-        Self { error: SendError::Transient { code: None, words }, broken: true }
+        Self { error: SendError::Transient { code: None, about_us: true, words }, broken: true }
     }
 }
 
@@ -392,7 +397,11 @@ fn no_answer(limit: Duration) -> String {
 }
 
 fn closed() -> SendError {
-    SendError::Transient { code: None, words: "the connection to the mail server is closed".to_owned() }
+    SendError::Transient {
+        code: None,
+        about_us: true,
+        words: "the connection to the mail server is closed".to_owned(),
+    }
 }
 
 fn is_success(reply: &Response) -> bool {

@@ -77,7 +77,11 @@ async fn say(wire: &mut Wire, command: &str) -> Result<(), SendError> {
 }
 
 fn lost(stage: Stage, words: &str) -> SendError {
-    SendError::Transient { code: None, words: format!("{}: {}", stage.as_str(), fit(words, &[])) }
+    SendError::Transient {
+        code: None,
+        about_us: true,
+        words: format!("{}: {}", stage.as_str(), fit(words, &[])),
+    }
 }
 
 fn refused(words: &str) -> SendError {

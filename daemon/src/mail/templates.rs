@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::clean;
 use super::overrides::{read_text, strays};
-use super::values::{Locale, MailName, Values};
+use super::values::{Locale, MailName, Person, Values};
 
 /// All mails in all languages, ready to be rendered.
 pub struct Templates {
@@ -309,8 +309,14 @@ fn samples(name: MailName, locale: Locale) -> Vec<Values> {
 fn for_mail(name: MailName, values: &Values) -> Values {
     let values = values.cleaned();
     let (link, reminds) = (values.link.filter(|_| name.may_link()), name == MailName::Reminder);
+    // Whoever reads the address of a former round now need not learn what its person is called, nor where their mail goes.
+    let ours = name != MailName::PasswordChanged;
+    let known = |person: Person| Person { name: person.name.filter(|_| ours), ..person };
     Values {
-        person: values.person.filter(|_| name != MailName::Report),
+        person: values.person.filter(|_| name != MailName::Report).map(known),
+        mailbox: values.mailbox.filter(|_| ours),
+        forward: values.forward.filter(|_| ours),
+        keep_copy: values.keep_copy.filter(|_| ours),
         deadline: values.deadline.filter(|_| link.is_some()),
         left: values.left.filter(|_| reminds),
         start_url: values.start_url.filter(|_| reminds),

@@ -47,7 +47,7 @@ pub(crate) fn fault(error: &io::Error) -> SendError {
     let words = format!("TLS: {}", fit(&error.to_string(), &[]));
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(_) => SendError::Configuration { code: None, words },
-        None => SendError::Transient { code: None, words },
+        None => SendError::Transient { code: None, about_us: true, words },
     }
 }
 

@@ -27,6 +27,8 @@ pub enum SendError {
     Transient {
         /// The reply's code; none for a fault of the network.
         code: Option<u16>,
+        /// Whether it was said before the recipient was named, or not said at all: it would be of any other mail, too.
+        about_us: bool,
         /// What happened.
         words: String,
     },
@@ -87,6 +89,21 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    /// Whether no recipient is named yet: what is said can only be about us.
+    fn is_before_recipient(self) -> bool {
+        match self {
+            Self::Connect
+            | Self::Greeting
+            | Self::StartTls
+            | Self::Tls
+            | Self::Auth
+            | Self::Noop
+            | Self::Rset
+            | Self::MailFrom => true,
+            Self::RcptTo | Self::Data | Self::Message => false,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -116,28 +133,20 @@ pub(crate) fn verdict(stage: Stage, reply: &Reply<'_>, to: &str, hidden: &[Strin
     let enhanced = Enhanced::read(reply.code, reply.text);
     let words = format!("{}: {} {}", stage.as_str(), reply.code, fit(reply.text, hidden));
     if !(500..600).contains(&reply.code) {
-        return SendError::Transient { code, words };
+        return SendError::Transient { code, about_us: stage.is_before_recipient(), words };
     }
     // Asked to sign in, or not let in: true of every mail, at whatever stage it is said (RFC 4954 section 6).
     if matches!(reply.code, 530 | 534 | 535 | 538) || enhanced == Some(Enhanced(5, 7, 8)) {
         return SendError::Configuration { code, words };
     }
     match stage {
-        // Before the recipient is named, a refusal can only be about us.
-        Stage::Connect
-        | Stage::Greeting
-        | Stage::StartTls
-        | Stage::Tls
-        | Stage::Auth
-        | Stage::Noop
-        | Stage::Rset
-        | Stage::MailFrom => SendError::Configuration { code, words },
+        _ if stage.is_before_recipient() => SendError::Configuration { code, words },
         Stage::RcptTo if is_about_us(enhanced, reply.text, to) => SendError::Configuration { code, words },
         Stage::RcptTo => {
             let address_fault = is_address_fault(reply.code, enhanced, true);
             SendError::Permanent { code, enhanced, address_fault, words }
         }
-        Stage::Data | Stage::Message => {
+        _ => {
             let address_fault = is_address_fault(reply.code, enhanced, false);
             SendError::Permanent { code, enhanced, address_fault, words }
         }

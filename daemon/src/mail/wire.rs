@@ -21,6 +21,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::dial;
+
 /// A connection to a mail server. Replies come out as ASCII lines of bounded length that end in CRLF.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -68,23 +70,18 @@ impl Transcript {
 impl Wire {
     /// A connection to the first of `addresses` that answers. NODELAY, because a message and its final dot are two
     /// writes; keepalive, because a kept connection may die unseen.
-    pub(crate) async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    let keepalive = TcpKeepalive::new()
-                        .with_time(Duration::from_secs(30))
-                        .with_interval(Duration::from_secs(10))
-                        .with_retries(3);
-                    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-                    return Ok(Self::over(Stream::Plain(stream)));
-                }
-                Err(e) => last = e,
-            }
-        }
-        Err(last)
+    pub(crate) async fn connect(
+        addresses: impl Iterator<Item = SocketAddr>,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let stream = dial::first(addresses, limit).await?;
+        stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(30))
+            .with_interval(Duration::from_secs(10))
+            .with_retries(3);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        Ok(Self::over(Stream::Plain(stream)))
     }
 
     /// A connection to a socket of this machine.

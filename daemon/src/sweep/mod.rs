@@ -32,6 +32,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// After a run that failed.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How many records are looked at in one go.
 const PAGE: usize = 256;
 /// A part that has not worked for so long is reported.
@@ -68,10 +70,15 @@ impl Sweeper {
             let now = clock::now();
             match when::due(&self.engine.settings(), self.last(), now) {
                 when::Due::Now(date) => match self.all(false).await {
-                    Ok((swept, night)) => self.finish(date, swept.len(), night).await,
+                    Ok((swept, night)) => {
+                        if !self.finish(date, swept.len(), night).await {
+                            // It is due still, and would be run again at once.
+                            tokio::time::sleep(AGAIN).await;
+                        }
+                    }
                     Err(failure) => {
                         tracing::warn!(%failure, "the sweep failed; it will be tried again");
-                        tokio::time::sleep(Duration::from_secs(60)).await;
+                        tokio::time::sleep(AGAIN).await;
                     }
                 },
                 // The clock may be set meanwhile: look again at least every minute.
@@ -132,8 +139,8 @@ impl Sweeper {
     }
 
     /// A run is over: its day is noted with the reports that it orders, in one commit, so that each night is reported
-    /// once; and the audit's head is in the journal.
-    async fn finish(&self, date: Date, count: usize, night: Night) {
+    /// once; and the audit's head is in the journal. False where that could not be noted.
+    async fn finish(&self, date: Date, count: usize, night: Night) -> bool {
         tracing::info!(count, %date, "swept");
         self.anchor();
         self.board.set("sweep", State::Working, &format!("run for {date}"));
@@ -143,8 +150,14 @@ impl Sweeper {
         let marks = [own("swept", date.to_string()), own("reported", night.until.to_string())];
         let writes = marks.into_iter().chain(reports).collect();
         match self.engine.store.commit(Commit { writes, ..Commit::default() }).await {
-            Ok(_) => self.engine.mail.tell(ordered),
-            Err(error) => tracing::warn!(%error, "failed to note that the sweep was run"),
+            Ok(_) => {
+                self.engine.mail.tell(ordered);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "failed to note that the sweep was run");
+                false
+            }
         }
     }
 

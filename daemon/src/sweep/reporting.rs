@@ -200,7 +200,7 @@ async fn nobody_is_reminded_while_mail_is_paused() {
     })
     .await;
     while engine.fuse.left().is_none() {
-        engine.fuse.note(true);
+        engine.fuse.note(Some(chance::id()));
     }
     let reminders = Reminders::new(engine.clone());
     reminders.all().await.unwrap();

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::engine::outbox::{Due, Errand, get};
 use crate::mail::{Composed, Connection, SendError};
 use crate::service::clock;
-use crate::service::health::Board;
+use crate::service::health::{Board, State};
 use crate::store::StoreError;
 use parvis_enrolment::{Wanted, wanted};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,7 +83,13 @@ impl Outbox {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
         *self.post.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(post);
         *self.held_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.engine.fuse.replace();
+        if self.engine.fuse.replace() {
+            self.board.set(
+                "mail",
+                State::Idle,
+                "it goes on after a reload, and is looked at again with the next mail",
+            );
+        }
         let settings = self.engine.settings();
         self.queue.replace(rules(&settings, settings.mail.connections));
     }
@@ -331,6 +337,15 @@ impl Outbox {
             *held = Some(Instant::now() + HELD);
         }
         in_force
+    }
+
+    /// Says how mail is, unless nothing is sent now: that was said already, and a mail that was under way changes nothing of it.
+    pub(super) fn tell(&self, state: State, detail: &str) {
+        // Under the lock: whoever holds mail says so afterwards.
+        let held = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none_or(|until| until <= Instant::now()) {
+            self.engine.fuse.unless_blown(|| self.board.set("mail", state, detail));
+        }
     }
 
     /// How long nothing is sent, because the mail server takes nothing, or refuses too much.

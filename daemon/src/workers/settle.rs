@@ -15,8 +15,8 @@ use crate::service::health::{Board, State};
 use crate::service::{chance, clock};
 use crate::store::{Commit, Write};
 use jiff::{SignedDuration, Timestamp};
-use parvis_enrolment::Event;
 use parvis_enrolment::event::MailOutcome;
+use parvis_enrolment::{Event, Id};
 use std::time::Duration;
 
 /// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
@@ -57,7 +57,7 @@ impl From<SendError> for Tried {
             SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
             // To try it again would cost the sender's good name, and another address may have another server.
             SendError::Permanent { address_fault: false, words, .. } => Self::Disliked(words),
-            SendError::Transient { code: None, words } => Self::Trouble(words),
+            SendError::Transient { about_us: true, words, .. } => Self::Trouble(words),
             SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
             SendError::Configuration { words, .. } => Self::Held(words),
         }
@@ -78,7 +78,7 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
     let mail = due.waiting.mail();
     let gone = outbox::settle(due);
     if let Tried::Disliked(why) = &tried {
-        outbox.board.set("mail", State::Degraded, why);
+        outbox.tell(State::Degraded, why);
     }
     let (outcome, extra) = match tried {
         Tried::Unwanted(why) => {
@@ -86,23 +86,23 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
             (None, vec![gone])
         }
         Tried::Sent => {
-            outbox.board.set("mail", State::Working, "the mail server takes our mails");
-            outbox.engine.fuse.note(false);
+            outbox.tell(State::Working, "the mail server takes our mails");
+            outbox.engine.fuse.note(None);
             (Some(MailOutcome::Sent), vec![gone])
         }
         Tried::Refused(why) | Tried::Disliked(why) => {
             tracing::warn!(%mail, %why, "a mail was refused for good");
-            refused(&outbox.engine, &outbox.board, &why);
+            refused(&outbox.engine, &outbox.board, due.waiting.about(), &why);
             (Some(MailOutcome::Refused(why)), vec![gone])
         }
         Tried::Later(why) => {
             if due.waiting.tries >= 2 {
-                outbox.board.set("mail", State::Degraded, &why);
+                outbox.tell(State::Degraded, &why);
             }
             later(outbox, due, why)
         }
         Tried::Trouble(why) => {
-            outbox.board.set("mail", State::Degraded, &why);
+            outbox.tell(State::Degraded, &why);
             later(outbox, due, why)
         }
         Tried::Held(why) => {
@@ -116,10 +116,10 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
     outbox.engine.mail.tell(again);
 }
 
-/// Notes that a mail was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
+/// Notes that a mail about this person was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
 /// asks how it is going is told.
-pub fn refused(engine: &Engine, board: &Board, why: &str) {
-    let Some(blown) = engine.fuse.note(true) else { return };
+pub fn refused(engine: &Engine, board: &Board, about: Id, why: &str) {
+    let Some(blown) = engine.fuse.note(Some(about)) else { return };
     let minutes = blown.pause.as_secs() / 60;
     let detail = format!(
         "{} of the last {} mails were refused for good, the last with: {why}. Nothing is sent for {minutes} minutes, so as \
@@ -238,8 +238,11 @@ mod tests {
         assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
         let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
         assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));
-        check(SendError::Transient { code: Some(451), words: "the words".to_owned() }, Tried::Later);
-        check(SendError::Transient { code: None, words: "the words".to_owned() }, Tried::Trouble);
+        let transient =
+            |code, about_us| SendError::Transient { code, about_us, words: "the words".to_owned() };
+        check(transient(Some(451), false), Tried::Later);
+        check(transient(Some(421), true), Tried::Trouble);
+        check(transient(None, true), Tried::Trouble);
         check(SendError::MaybeSent { words: "the words".to_owned() }, Tried::Later);
         check(SendError::Configuration { code: None, words: "the words".to_owned() }, Tried::Held);
     }
