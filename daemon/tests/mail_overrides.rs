@@ -78,6 +78,13 @@ fn a_broken_override_is_named_and_the_shipped_text_sent() {
         ),
         ("fr/reminder.txt", "Subject: x\n\n{{ link }}\n".to_owned(), Some(3), "undefined value"),
         ("fr/password-changed.txt", "Subject: x\n\n{{ link }}\n".to_owned(), Some(3), "undefined value"),
+        (
+            "fr/password-changed.txt",
+            "Subject: x\n\n{{ person.name }}\n".to_owned(),
+            Some(3),
+            "undefined value",
+        ),
+        ("fr/password-changed.html", "{{ forward }}".to_owned(), Some(1), "undefined value"),
         ("fr/report.txt", "Subject: x\n\n{{ person.login }}\n".to_owned(), Some(3), "undefined value"),
         ("fr/report.html", "{{ report.opened }}".to_owned(), Some(1), "undefined value"),
         ("layout.html", "\n{{ nothing }}".to_owned(), Some(2), "undefined value"),

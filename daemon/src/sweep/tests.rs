@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::trial::{at_listing, engine, meddle, put, sighting, tell};
+use jiff::ToSpan;
 use parvis_enrolment::{Answers, Closure, Id, Standing};
 
 const JEANNE: Id = Id([1; 16]);
@@ -173,4 +174,54 @@ async fn counts_that_limit_nobody_are_put_away_wherever_the_clock_was() {
     sweeper(&engine).sweep(false).await.unwrap();
     let left = engine.store.scan(b"t", b"u", 10).unwrap();
     assert_eq!(left.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key::attempts([2; 16])]);
+}
+
+/// A store on a full disk: it can be read.
+struct Full {
+    held: Arc<dyn crate::store::Store>,
+    refused: std::sync::atomic::AtomicUsize,
+}
+
+impl crate::store::Store for Full {
+    fn get(&self, key: &[u8]) -> Result<Option<Held>, StoreError> {
+        self.held.get(key)
+    }
+    fn scan(&self, from: &[u8], until: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Held)>, StoreError> {
+        self.held.scan(from, until, limit)
+    }
+    fn records(&self, from: u64, limit: usize) -> Result<Vec<crate::store::Linked>, StoreError> {
+        self.held.records(from, limit)
+    }
+    fn head(&self) -> crate::store::Head {
+        self.held.head()
+    }
+    fn health(&self) -> crate::store::Health {
+        crate::store::Health::Full
+    }
+    fn backup(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        self.held.backup(out)
+    }
+    fn close(&self) -> Result<(), StoreError> {
+        self.held.close()
+    }
+    fn commit(&self, _: Commit) -> crate::store::Committing {
+        let refused = self.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // A run without a pause would never give way to the test's clock.
+        assert!(refused < 100, "again and again without a pause");
+        Box::pin(async { Err(StoreError::Full) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cannot_be_noted_is_tried_again_each_minute() {
+    let (engine, _) = engine();
+    let two_days_ago = clock::now().to_zoned(engine.settings().policy.zone.clone()).date() - 2.days();
+    let swept = Write::Put { key: key::own("swept"), value: two_days_ago.to_string().into_bytes() };
+    put(engine.store.as_ref(), swept).await;
+    let store = Arc::new(Full { held: engine.store.clone(), refused: Default::default() });
+    let full = Arc::new(Engine::new(store.clone(), engine.settings(), engine.directory()));
+    let sweeper = sweeper(&full);
+    let ended = tokio::time::timeout(Duration::from_secs(290), sweeper.run()).await;
+    assert!(ended.is_err(), "it never ends");
+    assert_eq!(store.refused.load(std::sync::atomic::Ordering::Relaxed), 5, "at once, and after each minute");
 }
