@@ -105,6 +105,12 @@ impl Link {
     pub fn live(&self, now: Timestamp) -> bool {
         self.usable(now) == Usable::Yes
     }
+
+    /// Whether it could be used, had its address not been refused: another mail to the same address is not worth
+    /// sending. After the link's end it may be, because a full or a new mailbox is mended by then.
+    pub fn in_vain(&self, now: Timestamp) -> bool {
+        self.live(now) && matches!(self.delivery, Delivery::Refused(..))
+    }
 }
 
 impl Serialize for Id {

@@ -228,6 +228,70 @@ fn an_address_that_the_mail_system_refuses_is_said_to_be_refused() {
 }
 
 #[test]
+fn an_address_that_was_refused_may_be_given_again_once_its_link_has_ended() {
+    let refused = || MailOutcome::Refused("452 4.2.2 mailbox full".to_owned());
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    let session = world.sign_in().unwrap();
+    world.give(session, ADDRESS).unwrap();
+    let mail = world.mails.last().unwrap().mail;
+    world.tell(Event::Mailed(mail, refused())).unwrap();
+    assert_eq!(world.give(session, ADDRESS), Err(Refusal::AddressRefused(Field::Address)));
+    world.ask(Request::Restart { session }).unwrap();
+    world.give(session, ADDRESS).unwrap();
+    assert_eq!(world.state(session), Ok(Some(Step::RecoveryLink)), "after a new start");
+
+    let mail = world.mails.last().unwrap().mail;
+    world.tell(Event::Mailed(mail, refused())).unwrap();
+    world.until("2026-09-02T10:00:00");
+    let session = world.sign_in().unwrap();
+    world.give(session, ADDRESS).unwrap();
+    assert_eq!(world.state(session), Ok(Some(Step::RecoveryLink)), "after the link's deadline");
+
+    world.redeem(Purpose::Recovery, Some(session)).unwrap();
+    let session = world.sign_in().unwrap();
+    world.accept(session, "1").unwrap();
+    world.ask(Request::Listing { session, listed: Some(true) }).unwrap();
+    world.mail(session, Some("third@example.net")).unwrap();
+    let mail = world.mails.last().unwrap().mail;
+    world.tell(Event::Mailed(mail, refused())).unwrap();
+    assert_eq!(world.ask(Request::Resend { session }), Err(Refusal::AddressRefused(Field::Forward)));
+    world.until("2026-09-03T00:00:00");
+    let session = world.sign_in().unwrap();
+    assert_eq!(world.ask(Request::Resend { session }), Ok(Answer::State));
+    assert_eq!(world.mails.last().unwrap().to, "third@example.net");
+    assert_eq!(world.state(session), Ok(Some(Step::ForwardLink)));
+}
+
+#[test]
+fn the_help_desk_invites_at_the_address_that_the_directory_has_by_now() {
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    world.written(Standing::Provisional);
+    let first = world.newest(Purpose::Invitation);
+    world.now += SignedDuration::from_secs(1);
+    world.tell(Event::AdminResend).unwrap();
+    assert_eq!((world.newest(Purpose::Invitation), world.mails.len()), (first, 2), "the same link once more");
+
+    world.profile.offered = Some("jeanne@new.example.org".to_owned());
+    world.written(Standing::Provisional);
+    world.tell(Event::AdminResend).unwrap();
+    assert_eq!(world.mails.last().unwrap().to, "jeanne@new.example.org");
+    assert_ne!(world.newest(Purpose::Invitation), first);
+
+    for nowhere in [None, Some("jeanne@univ.example"), Some("no address")] {
+        world.profile.offered = nowhere.map(str::to_owned);
+        world.written(Standing::Provisional);
+        assert_eq!(world.tell(Event::AdminResend).err(), Some(Refusal::LinkUnknown), "{nowhere:?}");
+    }
+
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    let session = world.sign_in().unwrap();
+    world.give(session, ADDRESS).unwrap();
+    world.until("2026-09-02T10:00:00");
+    world.tell(Event::AdminResend).unwrap();
+    assert_eq!(world.mails.last().unwrap().to, common::OFFERED, "their own link has expired: they are invited");
+}
+
+#[test]
 fn a_report_from_another_mail_system_is_told_once_and_never_of_a_mail_that_arrived() {
     let mut world = World::at("2026-09-01T10:00:00", "staff");
     let session = world.sign_in().unwrap();

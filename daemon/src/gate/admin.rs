@@ -275,7 +275,9 @@ fn sentence(refusal: &Refusal) -> String {
         Refusal::OutOfOrder(step) => {
             format!("the person is at {}: there is no mail to send", view::step(*step).as_str())
         }
-        Refusal::LinkUnknown => "there is no link yet: the person has not given an address".to_owned(),
+        Refusal::LinkUnknown => "there is no mail to send: the person gives an address on the page, and the directory has none \
+             that they may be invited at"
+            .to_owned(),
         Refusal::LinkUsed(at) => format!("the link was used at {at}"),
         Refusal::SessionExpired(_) | Refusal::SessionUnknown => "the enrolment is closed".to_owned(),
         Refusal::NotProvisional => "the account is not provisional".to_owned(),

@@ -4,7 +4,7 @@ use super::proving::extend;
 use super::work::Work;
 use crate::enrolment::{Acceptance, Answers, Forward, MailAnswer, Stage};
 use crate::event::Answer;
-use crate::link::{Delivery, Fate, Id, Purpose};
+use crate::link::{Fate, Id, Purpose};
 use crate::policy::Forwarding;
 use crate::refusal::{Field, Refusal};
 
@@ -93,7 +93,7 @@ pub(super) fn mail(
     let address = forward.address.clone();
     let now = work.now();
     let newest = work.next.newest(Purpose::Forward).filter(|link| link.address == address);
-    if waiting && newest.is_some_and(|link| matches!(link.delivery, Delivery::Refused(..))) {
+    if waiting && newest.is_some_and(|link| link.in_vain(now)) {
         return Err(Refusal::AddressRefused(Field::Forward));
     }
     let sends = waiting && !newest.is_some_and(|link| link.live(now));

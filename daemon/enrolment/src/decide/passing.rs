@@ -101,11 +101,12 @@ pub(super) fn elapsed(work: &mut Work) -> Answer {
     Answer::State
 }
 
-/// The help desk sends the live link once more, whatever the cooldown; or a new one where the old has ended.
+/// The help desk sends the live link once more, whatever the cooldown; or a new one where the old has ended. An
+/// invitation goes to the address that the directory has by now.
 pub(super) fn admin_resend(work: &mut Work) -> Result<Answer, Refusal> {
     let purpose = match (&work.next.stage, work.next.step(work.policy)) {
         (Stage::Proving, _) => Purpose::Recovery,
-        (Stage::Address { .. }, _) => Purpose::Invitation,
+        (Stage::Address { .. }, _) => return invite_again(work),
         (Stage::Choosing(_), Some(Step::ForwardLink)) => Purpose::Forward,
         (Stage::Choosing(_) | Stage::Activating { .. } | Stage::Done { .. }, _)
         | (Stage::Unseen | Stage::Closed { .. }, _) => return Err(work.out_of_order()),
@@ -116,6 +117,21 @@ pub(super) fn admin_resend(work: &mut Work) -> Result<Answer, Refusal> {
         Fate::Live | Fate::Superseded(_) | Fate::Retired(_) => work.send_link(purpose, &link.address),
         Fate::Used(at) => return Err(Refusal::LinkUsed(at)),
     }
+    Ok(Answer::State)
+}
+
+/// Somebody at step 3 gives an address themselves; all that can be sent is an invitation.
+fn invite_again(work: &mut Work) -> Result<Answer, Refusal> {
+    let before = work.next.newest(Purpose::Invitation).cloned();
+    if let Some(Fate::Used(at)) = before.as_ref().map(|link| link.fate) {
+        return Err(Refusal::LinkUsed(at));
+    }
+    let address = work.invitable().ok_or(Refusal::LinkUnknown)?;
+    match before.filter(|link| link.live(work.now()) && address.same_as(&link.address)) {
+        Some(link) => work.mail_again(link.id),
+        None => work.send_link(Purpose::Invitation, &address.to_string()),
+    }
+    work.next.invited = true;
     Ok(Answer::State)
 }
 

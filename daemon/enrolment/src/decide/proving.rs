@@ -3,7 +3,7 @@
 use super::work::{Work, name};
 use crate::enrolment::{Answers, Stage};
 use crate::event::Answer;
-use crate::link::{Delivery, Fate, Id, Link, Purpose, Usable};
+use crate::link::{Fate, Id, Link, Purpose, Usable};
 use crate::refusal::{Field, Refusal};
 
 /// Step 3, and again while its link is not used.
@@ -32,7 +32,7 @@ pub(super) fn recovery_address(
         return Ok(Answer::State);
     }
     if let Some(link) = work.next.newest(Purpose::Recovery).filter(|link| address.same_as(&link.address)) {
-        if matches!(link.delivery, Delivery::Refused(..)) {
+        if link.in_vain(work.now()) {
             return Err(Refusal::AddressRefused(Field::Address));
         }
         // The button pressed twice: the mail is on its way already.
@@ -119,7 +119,7 @@ pub(super) fn resend(work: &mut Work, session: Id) -> Result<Answer, Refusal> {
         | Stage::Done { .. } => return Err(work.out_of_order()),
     };
     let Some(link) = work.next.newest(purpose).cloned() else { return Err(Refusal::LinkUnknown) };
-    if matches!(link.delivery, Delivery::Refused(..)) {
+    if link.in_vain(work.now()) {
         return Err(Refusal::AddressRefused(match purpose {
             Purpose::Forward => Field::Forward,
             Purpose::Recovery | Purpose::Invitation => Field::Address,

@@ -66,21 +66,18 @@ fn whom(work: &Work) -> Option<Whom> {
     if it.reminded || now.duration_since(it.changed) < after {
         return None;
     }
-    let people = it.population(work.policy)?;
-    let outside = |address: &str| {
-        Address::parse(address).is_ok_and(|address| !address.within(&work.policy.own_domains))
-    };
+    it.population(work.policy)?;
     if let Some(address) = proven(it) {
-        return outside(address).then(|| Whom::Proven(address.to_owned()));
+        let outside = Address::parse(address).is_ok_and(|it| !it.within(&work.policy.own_domains));
+        return outside.then(|| Whom::Proven(address.to_owned()));
     }
-    if !matches!(it.stage, Stage::Address { .. }) || !people.invite {
+    if !matches!(it.stage, Stage::Address { .. }) {
         return None;
     }
     let invitation = it.newest(Purpose::Invitation)?;
-    let offered = it.profile.offered.as_deref()?;
-    let same = Address::parse(offered).is_ok_and(|offered| offered.same_as(&invitation.address));
+    let same = work.invitable()?.same_as(&invitation.address);
     let arrives = !matches!(invitation.delivery, Delivery::Refused(..));
-    (same && arrives && outside(offered)).then(|| Whom::Invited(invitation.clone()))
+    (same && arrives).then(|| Whom::Invited(invitation.clone()))
 }
 
 /// The address that this person has proven in this round and can go on with; none where the write is under way, or

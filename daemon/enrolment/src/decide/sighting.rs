@@ -5,7 +5,6 @@
 
 use super::activating::finish;
 use super::work::{Work, newer};
-use crate::address::Address;
 use crate::enrolment::{Answers, Closure, Profile, Stage};
 use crate::event::{Answer, Sighting, Standing};
 use crate::link::Purpose;
@@ -208,14 +207,7 @@ fn invite(work: &mut Work, in_person: bool) {
         work.record("arrived", &[]);
         return;
     }
-    if !work.next.population(work.policy).is_some_and(|people| people.invite) {
-        return;
-    }
-    let Some(offered) = work.next.profile.offered.as_deref() else { return };
-    let Ok(address) = Address::parse(offered) else { return };
-    if address.within(&work.policy.own_domains) {
-        return;
-    }
+    let Some(address) = work.invitable() else { return };
     work.next.invited = true;
     work.send_link(Purpose::Invitation, &address.to_string());
 }

@@ -343,6 +343,13 @@ impl<'a> Work<'a> {
         }
         Ok(address)
     }
+
+    /// The address that the directory has by now, where an invitation may go to it.
+    pub fn invitable(&self) -> Option<Address> {
+        self.next.population(self.policy).filter(|people| people.invite)?;
+        let address = Address::parse(self.next.profile.offered.as_deref()?).ok()?;
+        (!address.within(&self.policy.own_domains)).then_some(address)
+    }
 }
 
 /// Whether a stamp is of a later write than another. A `uSNChanged` is a number; the others sort as texts.
