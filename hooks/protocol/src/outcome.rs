@@ -7,6 +7,7 @@ mod cas;
 mod language;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::client::{ClientError, ErrorReply};
 use crate::hook::{Answer, Failure, Refusal, RefusalCode, Then};
@@ -17,6 +18,9 @@ pub use language::Language;
 /// The number of the printed form; it changes only when a field goes or changes its meaning.
 pub const SCHEMA: u32 = 1;
 
+/// The error by which the daemon says no.
+const REFUSED: &str = "org.parvis.Hook.Refused";
+
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -24,8 +28,31 @@ pub enum Outcome {
     Answered(Answer),
     /// The daemon said no.
     Refused(Box<Refusal>),
+    /// A newer daemon said no, in words that this version does not know.
+    Newer(Newer),
     /// It did not come to an answer.
     Failed(Fault),
+}
+
+/// A refusal whose code, or another of its words, came after this version. It is passed on as it was said: the contract
+/// has whoever asks show its message and offer its `then`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// Why, for whoever knows the word.
+    pub code: String,
+    /// The same in words.
+    pub message: String,
+    refusal: serde_json::Map<String, Value>,
+}
+
+impl Newer {
+    fn of(error: &ErrorReply) -> Option<Self> {
+        let reply = error.read::<Value>().filter(|_| error.name == REFUSED)?;
+        let Some(Value::Object(refusal)) = reply.get("parameters") else { return None };
+        let text = |name| refusal.get(name).and_then(Value::as_str).map(str::to_owned);
+        text("then")?;
+        Some(Self { code: text("code")?, message: text("message")?, refusal: refusal.clone() })
+    }
 }
 
 /// Why a call did not come to an answer.
@@ -76,6 +103,9 @@ impl Outcome {
             }
             None => {}
         }
+        if let Some(newer) = Newer::of(error) {
+            return Self::Newer(newer);
+        }
         Self::Failed(match error.read() {
             Some(service::Failure::InvalidParameter { parameter }) => {
                 Fault::RequestInvalid { field: Some(parameter) }
@@ -96,7 +126,7 @@ impl Outcome {
         match self {
             Self::Answered(Answer::Check(answer)) => answer.allow,
             Self::Answered(Answer::Step(_) | Answer::Look(_) | Answer::Bounce(_)) => true,
-            Self::Refused(_) | Self::Failed(_) => false,
+            Self::Refused(_) | Self::Newer(_) | Self::Failed(_) => false,
         }
     }
 
@@ -106,7 +136,7 @@ impl Outcome {
             Self::Answered(_) if self.allows() => 0,
             Self::Answered(_) => 1,
             Self::Refused(refusal) if refusal.code == RefusalCode::Unavailable => 75,
-            Self::Refused(_) => 1,
+            Self::Refused(_) | Self::Newer(_) => 1,
             Self::Failed(Fault::CommandLine) => 64,
             Self::Failed(Fault::RequestInvalid { .. }) => 65,
             Self::Failed(Fault::Unreachable) => 69,
@@ -124,6 +154,7 @@ impl Outcome {
                 Ok(format!("{{\"schema\":{SCHEMA},\"ok\":true,{fields}"))
             }
             Self::Refused(refusal) => refused(refusal),
+            Self::Newer(newer) => refused(&newer.refusal),
             Self::Failed(fault) => refused(&Spoken::of(fault, language)),
         }
     }

@@ -103,6 +103,18 @@ fn each_refusal() {
 }
 
 #[test]
+fn a_refusal_of_a_newer_daemon_is_passed_on_as_it_was_said() {
+    for (field, word) in [("code", "of-the-year-2030"), ("then", "dance"), ("step", "biometrics")] {
+        let mut refusal = json!({ "code": "link-used", "message": "des mots", "then": "sign-in", "new": [1] });
+        refusal[field] = json!(word);
+        let daemon = Daemon::failing("org.parvis.Hook.Refused", &refusal);
+        let ended = run(&daemon.socket(), &["redeem"], br#"{"link": "k"}"#);
+        assert_eq!((ended.code, ended.error.as_str()), (1, ""), "{field}");
+        assert_eq!(ended.json(), json!({ "schema": 1, "ok": false, "refusal": refusal }), "{field}");
+    }
+}
+
+#[test]
 fn a_bounce_goes_out_as_it_is_and_is_cut_where_it_is_long() {
     let daemon = Daemon::answering(&json!({ "taken": true }));
     let mut mail = b"From: <>\r\n\0\xff".to_vec();

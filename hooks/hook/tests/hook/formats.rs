@@ -90,6 +90,7 @@ fn faults() -> Vec<(i32, Ended, Ended, Ended)> {
         (77, failing("org.parvis.Hook.NotPermitted", json!({ "call": "check", "role": "sso" }))),
         (75, refusal("unavailable")),
         (1, refusal("too-many-attempts")),
+        (1, refusal("of-the-year-2030")),
     ];
     cases.into_iter().map(|(code, [interrupt, policy, nothing])| (code, interrupt, policy, nothing)).collect()
 }

@@ -57,6 +57,7 @@ impl Outcome {
             }
             Self::Answered(_) => language.stopped(),
             Self::Refused(refusal) => refusal.message.clone(),
+            Self::Newer(newer) => newer.message.clone(),
             Self::Failed(fault) => language.fault(fault),
         }
     }
