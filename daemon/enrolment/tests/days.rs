@@ -288,7 +288,11 @@ fn the_help_desk_invites_at_the_address_that_the_directory_has_by_now() {
     world.give(session, ADDRESS).unwrap();
     world.until("2026-09-02T10:00:00");
     world.tell(Event::AdminResend).unwrap();
-    assert_eq!(world.mails.last().unwrap().to, common::OFFERED, "their own link has expired: they are invited");
+    assert_eq!(
+        world.mails.last().unwrap().to,
+        common::OFFERED,
+        "their own link has expired: they are invited"
+    );
 }
 
 #[test]

@@ -183,6 +183,7 @@ const STATES: &[&str] = &[
     "closed-gone",
     "closed-expired",
     "closed-cancelled",
+    "unreadable",
 ];
 
 /// A state, or the beginning of one: a misspelt one would find nobody, and look as if nobody were stuck.

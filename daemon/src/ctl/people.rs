@@ -27,8 +27,10 @@ pub fn list(desk: &Desk, screen: &Screen, state: Option<&str>, all: bool) -> Res
         }
         let mut table = Table::new(&["LOGIN", "STATE", "POPULATION", "CHANGED", "ADDRESS"]);
         for person in &people {
+            // Of a record that cannot be read only the UUID is known; `show` takes it too.
+            let named = if person.login.is_empty() { &person.uuid } else { &person.login };
             table.row(vec![
-                person.login.clone(),
+                named.clone(),
                 person.state.clone(),
                 person.population.clone().unwrap_or_default(),
                 short(&person.changed),

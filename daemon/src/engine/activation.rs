@@ -275,17 +275,26 @@ fn rule(fault: &Refused) -> PasswordFault {
 
 /// At start: every enrolment that was being written when the daemon stopped.
 pub async fn resume(engine: Arc<Engine>) {
-    while let Err(failure) = resume_all(&engine) {
-        tracing::error!(%failure, "failed to look for activations that were interrupted; it is tried again");
-        tokio::time::sleep(LOOKS.1).await;
+    let interrupted = loop {
+        match interrupted(&engine) {
+            Ok(people) => break people,
+            Err(failure) => {
+                tracing::error!(%failure, "failed to look for activations that were interrupted; it is tried again");
+                tokio::time::sleep(LOOKS.1).await;
+            }
+        }
+    };
+    for person in interrupted {
+        tokio::spawn(resolve(engine.clone(), person));
     }
 }
 
-fn resume_all(engine: &Arc<Engine>) -> Result<(), Failure> {
+pub(super) fn interrupted(engine: &Engine) -> Result<Vec<PersonId>, Failure> {
+    let mut people = Vec::new();
     for id in engine.open()? {
         match engine.dossier(id) {
             Ok(Some(dossier)) if matches!(dossier.enrolment.stage, Stage::Activating { .. }) => {
-                tokio::spawn(resolve(engine.clone(), id));
+                people.push(id)
             }
             Ok(_) => {}
             // It holds nobody else up.
@@ -295,5 +304,5 @@ fn resume_all(engine: &Arc<Engine>) -> Result<(), Failure> {
             Err(failure) => return Err(failure),
         }
     }
-    Ok(())
+    Ok(people)
 }

@@ -1,12 +1,28 @@
 //! The engine under people who try to fill their record, and under many at once.
 
 use super::limits::{self, Class};
-use super::trial::{at_listing, engine, list, sighting, tell};
+use super::trial::{at_listing, engine, list, meddle, put, sighting, tell};
 use super::*;
 use crate::store::MAX_VALUE;
+use parvis_enrolment::enrolment::{Answers, Attempt};
 use parvis_enrolment::{Id, Request, Standing};
 
 const JEANNE: Id = Id([1; 16]);
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_no_activation_from_being_finished() {
+    let (engine, _) = engine();
+    let people = [JEANNE, Id([2; 16])];
+    for person in people {
+        at_listing(&engine, person).await;
+    }
+    assert_eq!(activation::interrupted(&engine).unwrap(), []);
+    put(&*engine.store, Write::Put { key: key::dossier(JEANNE), value: b"no record".to_vec() }).await;
+    let attempt = Attempt { at: clock::now(), stamp: "1".to_owned(), password_changed: None };
+    let writing = Stage::Activating { answers: Answers::under("jeanne@example.org".to_owned()), attempt };
+    meddle(&*engine.store, people[1], |dossier| dossier.enrolment.stage = writing).await;
+    assert_eq!(activation::interrupted(&engine).unwrap(), people[1..]);
+}
 
 #[tokio::test]
 async fn nobody_freezes_their_own_record() {

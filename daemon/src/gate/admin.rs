@@ -1,6 +1,6 @@
 //! The calls of `org.parvis.Admin`: what the sysadmin and the help desk see and do.
 
-use super::connection::{Caller, Reply, error_reply, reply, write};
+use super::connection::{Caller, Reply, error_reply, reply, write_piece};
 use super::{Gate, people, view};
 use crate::audit::{self, Chain};
 use crate::dossier::Actor;
@@ -58,11 +58,11 @@ async fn answer(gate: &Arc<Gate>, call: Call) -> Result<Vec<u8>, Failure> {
             reply(&blocking(move || status(&gate)).await?)
         }
         Call::List(call) => {
-            let gate = gate.clone();
-            reply(&blocking(move || people::list(&gate, &call)).await?)
+            let engine = gate.engine.clone();
+            reply(&blocking(move || people::list(&engine, &call)).await?)
         }
-        Call::Show(call) => reply(&people::show(gate, &call.person).await?),
-        Call::Answers(call) => reply(&people::answers(gate, &call.person).await?),
+        Call::Show(call) => reply(&people::show(&gate.engine, &call.person).await?),
+        Call::Answers(call) => reply(&people::answers(&gate.engine, &call.person).await?),
         Call::Resend(call) => reply(&resend(gate, call).await?),
         Call::Cancel(call) => reply(&cancel(gate, call).await?),
         Call::Sweep(call) => reply(&sweep(gate, call).await?),
@@ -112,14 +112,14 @@ fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
 }
 
 async fn resend(gate: &Arc<Gate>, call: Resend) -> Result<ResendAnswer, Failure> {
-    let dossier = people::find(gate, &call.person).await?;
+    let dossier = people::find(&gate.engine, &call.person).await?;
     let acted = by_staff(gate, dossier.enrolment.person, call.by, Event::AdminResend).await?;
     let live = acted.enrolment().links.iter().rev().find(|link| link.live(crate::service::clock::now()));
     Ok(ResendAnswer { address: live.map(|link| link.address.clone()).unwrap_or_default() })
 }
 
 async fn cancel(gate: &Arc<Gate>, call: Cancel) -> Result<CancelAnswer, Failure> {
-    let dossier = people::find(gate, &call.person).await?;
+    let dossier = people::find(&gate.engine, &call.person).await?;
     tracing::info!(login = %dossier.enrolment.profile.login, by = %call.by, reason = %call.reason, "an enrolment is cancelled");
     let by = format!("{} ({})", call.by, call.reason);
     by_staff(gate, dossier.enrolment.person, by, Event::AdminCancel).await.map(|_| CancelAnswer {})
@@ -198,9 +198,12 @@ async fn backup(gate: &Arc<Gate>, stream: &mut UnixStream) -> Reply {
     let writing = tokio::task::spawn_blocking(move || store.backup(&mut Pieces { sender, held: Vec::new() }));
     while let Some(piece) = pieces.recv().await {
         let piece = String::from_utf8_lossy(&piece).into_owned();
-        let Ok(bytes) = encode_reply(&BackupAnswer { piece }, true) else { return Reply::Written };
-        if !write(stream, &bytes).await {
-            return Reply::Written;
+        let Ok(bytes) = encode_reply(&BackupAnswer { piece }, true) else { return Reply::Broken };
+        if !write_piece(stream, &bytes).await {
+            tracing::warn!(
+                "a backup was not taken to its end: whoever asked for it is gone, or stopped reading"
+            );
+            return Reply::Broken;
         }
     }
     match writing.await {
@@ -275,9 +278,11 @@ fn sentence(refusal: &Refusal) -> String {
         Refusal::OutOfOrder(step) => {
             format!("the person is at {}: there is no mail to send", view::step(*step).as_str())
         }
-        Refusal::LinkUnknown => "there is no mail to send: the person gives an address on the page, and the directory has none \
+        Refusal::LinkUnknown => {
+            "there is no mail to send: the person gives an address on the page, and the directory has none \
              that they may be invited at"
-            .to_owned(),
+                .to_owned()
+        }
         Refusal::LinkUsed(at) => format!("the link was used at {at}"),
         Refusal::SessionExpired(_) | Refusal::SessionUnknown => "the enrolment is closed".to_owned(),
         Refusal::NotProvisional => "the account is not provisional".to_owned(),

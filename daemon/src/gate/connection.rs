@@ -29,12 +29,13 @@ pub enum Socket {
     Admin,
 }
 
-/// How a call ended: answers were written on the way, or what to write.
+/// How a call ended, whatever was written on the way.
 pub enum Reply {
-    /// These bytes, a whole message.
+    /// With these bytes, a whole message.
     Message(Vec<u8>),
-    /// Nothing more: the caller is gone, or everything was written.
-    Written,
+    /// In the middle: the caller is gone, does not take its answers, or speaks where it may not. Nothing that could
+    /// follow would be understood, so that the connection ends.
+    Broken,
 }
 
 /// Accepts connections until the daemon stops.
@@ -141,7 +142,7 @@ async fn answer(
     let _under_way = if lasts(&envelope) { None } else { gate.under_way.acquire().await.ok() };
     match dispatch(gate, stream, caller, &envelope).await {
         Reply::Message(bytes) => oneway || write(stream, &bytes).await,
-        Reply::Written => true,
+        Reply::Broken => false,
     }
 }
 
@@ -222,12 +223,33 @@ pub fn error_reply<T: serde::Serialize>(failure: &T) -> Vec<u8> {
 
 /// Writes a message; false where the caller does not take it in time.
 pub async fn write(stream: &mut UnixStream, bytes: &[u8]) -> bool {
-    matches!(tokio::time::timeout(ANSWER_TIME, stream.write_all(bytes)).await, Ok(Ok(())))
+    write_within(ANSWER_TIME, stream, bytes).await
+}
+
+/// The same of a piece of a backup: whoever writes it somewhere may have to wait for their disk or their network.
+pub async fn write_piece(stream: &mut UnixStream, bytes: &[u8]) -> bool {
+    write_within(SILENCE, stream, bytes).await
+}
+
+async fn write_within(time: Duration, stream: &mut UnixStream, bytes: &[u8]) -> bool {
+    matches!(tokio::time::timeout(time, stream.write_all(bytes)).await, Ok(Ok(())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_of_a_backup_may_be_taken_late_and_an_answer_not() {
+        for (patience, piece) in [(ANSWER_TIME, false), (SILENCE, true)] {
+            let (mut ours, _theirs) = UnixStream::pair().unwrap();
+            let (began, bytes) = (tokio::time::Instant::now(), vec![b'x'; 4 << 20]);
+            let taken =
+                if piece { write_piece(&mut ours, &bytes).await } else { write(&mut ours, &bytes).await };
+            assert!(!taken, "nobody takes it");
+            assert_eq!(began.elapsed().as_secs(), patience.as_secs());
+        }
+    }
 
     #[test]
     fn only_a_waiting_page_and_a_backup_do_not_hold_up_a_stop() {

@@ -132,10 +132,10 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
         };
         if told.as_ref() != Some(&now) {
             let Ok(bytes) = encode_reply(&Answer::Step(Box::new(now.clone())), true) else {
-                return Reply::Written;
+                return Reply::Broken;
             };
             if !write(stream, &bytes).await {
-                return Reply::Written;
+                return Reply::Broken;
             }
             told = Some(now);
         }
@@ -144,12 +144,12 @@ async fn follow(desk: &Desk, stream: &mut UnixStream, call: OfSession) -> Reply 
             () = tokio::time::sleep(STILL_HERE) => {}
             () = tokio::time::sleep_until(end) => break,
             // The caller left, or speaks before the answer is complete, which Varlink does not allow.
-            _ = stream.read(&mut probe) => return Reply::Written,
+            _ = stream.read(&mut probe) => return Reply::Broken,
         }
     }
     match told {
         Some(last) => Reply::Message(reply(&Answer::Step(Box::new(last)))),
-        None => Reply::Written,
+        None => Reply::Broken,
     }
 }
 

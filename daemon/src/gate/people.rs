@@ -2,12 +2,12 @@
 //!
 //! It changes nothing. An answer is one message at most: what does not fit is left out, and said to be.
 
-use super::Gate;
 use super::admin::{ROOM, blocking, failed, fits, refused, unavailable};
 use super::view;
 use crate::audit;
 use crate::directory::Found;
 use crate::dossier::{Actor, Dossier, Kept, key};
+use crate::engine::{Engine, Failure as EngineFailure};
 use crate::words::{civil, generalized};
 use parvis_enrolment::link::Usable;
 use parvis_enrolment::{Closure, Enrolment, Id, PersonId, Stage};
@@ -17,7 +17,7 @@ use parvis_protocol::admin::{
 use std::sync::Arc;
 
 /// A page of people, in the order of their uuid. Without a state: everybody whose enrolment is open.
-pub fn list(gate: &Gate, call: &List) -> Result<ListAnswer, Failure> {
+pub fn list(engine: &Engine, call: &List) -> Result<ListAnswer, Failure> {
     let after = call.after.as_deref().map(uuid).transpose()?;
     let limit = usize::try_from(call.limit).unwrap_or(100).clamp(1, 500);
     let only_open = call.state.is_none();
@@ -26,14 +26,20 @@ pub fn list(gate: &Gate, call: &List) -> Result<ListAnswer, Failure> {
     let mut from = after.map_or_else(|| kind.to_vec(), first);
     let (mut people, mut room) = (Vec::new(), ROOM);
     loop {
-        let page = gate.engine.store.scan(&from, end, 256).map_err(unavailable)?;
+        let page = engine.store.scan(&from, end, 256).map_err(unavailable)?;
         let Some((last, _)) = page.last() else { return Ok(ListAnswer { people, more: false }) };
         from = last.iter().copied().chain([0]).collect();
         for person in page.iter().filter_map(|(key, _)| key::person(key)) {
-            let dossier = gate.engine.dossier(person).map_err(failed)?;
-            // Of whom was erased, nothing is shown: nothing is known.
-            let Some(dossier) = dossier.filter(|dossier| !dossier.erased()) else { continue };
-            let row = row(gate, &dossier.enrolment);
+            let row = match engine.dossier(person) {
+                // Of whom was erased, nothing is shown: nothing is known.
+                Ok(dossier) => match dossier.filter(|dossier| !dossier.erased()) {
+                    Some(dossier) => row(engine, &dossier.enrolment),
+                    None => continue,
+                },
+                // It does not hide the others; `show` writes to the journal what is wrong with it.
+                Err(EngineFailure::Unreadable(_)) => unreadable(person),
+                Err(failure) => return Err(failed(failure)),
+            };
             if call.state.as_ref().is_none_or(|state| state == "all" || row.state.starts_with(state.as_str()))
             {
                 if people.len() == limit || !fits(&row, &mut room) {
@@ -45,15 +51,15 @@ pub fn list(gate: &Gate, call: &List) -> Result<ListAnswer, Failure> {
     }
 }
 
-pub async fn show(gate: &Arc<Gate>, person: &str) -> Result<ShowAnswer, Failure> {
-    let dossier = find(gate, person).await?;
+pub async fn show(engine: &Arc<Engine>, person: &str) -> Result<ShowAnswer, Failure> {
+    let dossier = find(engine, person).await?;
     if dossier.erased() {
         return Err(refused(
             "erased",
             format!("what was known of {person:?} was erased, as sweep.keep-* says"),
         ));
     }
-    let settings = gate.engine.settings();
+    let settings = engine.settings();
     let now = crate::service::clock::now();
     let timeline = dossier.facts.iter().map(|kept| Moment {
         at: civil(&settings, kept.at),
@@ -80,12 +86,12 @@ pub async fn show(gate: &Arc<Gate>, person: &str) -> Result<ShowAnswer, Failure>
     let (links, links_out) = newest(links.collect(), &mut room);
     let (timeline, timeline_out) = newest(timeline.collect(), &mut room);
     let left_out = links_out + timeline_out;
-    Ok(ShowAnswer { person: row(gate, &dossier.enrolment), timeline, links, left_out })
+    Ok(ShowAnswer { person: row(engine, &dossier.enrolment), timeline, links, left_out })
 }
 
 /// What a person has answered; for whoever wants to know what will be written.
-pub async fn answers(gate: &Arc<Gate>, person: &str) -> Result<AnswersAnswer, Failure> {
-    let dossier = find(gate, person).await?;
+pub async fn answers(engine: &Arc<Engine>, person: &str) -> Result<AnswersAnswer, Failure> {
+    let dossier = find(engine, person).await?;
     let answers = dossier.enrolment.answers();
     let mail = answers.and_then(|answers| answers.mail.as_ref());
     let forward = mail.and_then(|mail| mail.forward.as_ref());
@@ -140,15 +146,15 @@ fn detail(kept: &Kept) -> String {
 }
 
 /// A person, by uuid or by the login that the directory has now; else by the login that we last saw.
-pub async fn find(gate: &Arc<Gate>, person: &str) -> Result<Arc<Dossier>, Failure> {
+pub async fn find(engine: &Arc<Engine>, person: &str) -> Result<Arc<Dossier>, Failure> {
     let nobody = || refused("unknown", format!("nobody is known here as {person:?}"));
     if let Ok(id) = uuid(person) {
-        return gate.engine.dossier(id).map_err(failed)?.ok_or_else(nobody);
+        return engine.dossier(id).map_err(failed)?.ok_or_else(nobody);
     }
-    match gate.engine.directory().find(person).await {
+    match engine.directory().find(person).await {
         Ok(Found::One(entry)) => {
             let id = crate::engine::person(&entry);
-            gate.engine.dossier(id).map_err(failed)?.ok_or_else(|| {
+            engine.dossier(id).map_err(failed)?.ok_or_else(|| {
                 refused("unknown", format!("{person} is in the directory, and has no enrolment here"))
             })
         }
@@ -157,31 +163,73 @@ pub async fn find(gate: &Arc<Gate>, person: &str) -> Result<Arc<Dossier>, Failur
             Err(refused("several", format!("several entries have the login {person:?}: {named}")))
         }
         Ok(Found::Nobody) | Err(_) => {
-            let (gate, login) = (gate.clone(), person.to_owned());
-            blocking(move || by_login(&gate, &login)).await?.map(Arc::new).ok_or_else(nobody)
+            let (searched, login) = (engine.clone(), person.to_owned());
+            let mut found = blocking(move || by_login(&searched, &login)).await?;
+            match (found.pop(), found.is_empty()) {
+                (None, _) => Err(nobody()),
+                (Some(one), true) => Ok(Arc::new(one)),
+                (Some(last), false) => Err(several(engine, person, found.iter().chain([&last]))),
+            }
         }
     }
 }
 
-fn by_login(gate: &Gate, login: &str) -> Result<Option<Dossier>, Failure> {
+/// Those who had that login when they were last seen: an account that was made anew has another uuid. A few are enough
+/// to say that there are several.
+fn by_login(engine: &Engine, login: &str) -> Result<Vec<Dossier>, Failure> {
+    const ENOUGH: usize = 5;
     let mut from = b"p".to_vec();
+    let mut found = Vec::new();
     loop {
-        let page = gate.engine.store.scan(&from, b"q", 256).map_err(unavailable)?;
-        let Some((last, _)) = page.last() else { return Ok(None) };
+        let page = engine.store.scan(&from, b"q", 256).map_err(unavailable)?;
+        let Some((last, _)) = page.last() else { return Ok(found) };
         from = last.iter().copied().chain([0]).collect();
         for (key, held) in &page {
             let Some(Ok(dossier)) = key::person(key).map(|id| Dossier::decode(id, &held.value)) else {
                 continue;
             };
             if dossier.enrolment.profile.login.eq_ignore_ascii_case(login) {
-                return Ok(Some(dossier));
+                found.push(dossier);
+            }
+            if found.len() == ENOUGH {
+                return Ok(found);
             }
         }
     }
 }
 
-fn row(gate: &Gate, enrolment: &Enrolment) -> Person {
-    let settings = gate.engine.settings();
+/// Which of them is meant, only whoever asks can say.
+fn several<'a>(engine: &Engine, login: &str, all: impl Iterator<Item = &'a Dossier>) -> Failure {
+    let settings = engine.settings();
+    let named = all.map(|dossier| {
+        let it = &dossier.enrolment;
+        format!("{} ({}, {})", audit::uuid(it.person), state(&settings, it), civil(&settings, it.changed))
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    refused(
+        "several",
+        format!(
+            "several have had the login {login:?}, and the directory does not say now whose it is: say the UUID, of {named}"
+        ),
+    )
+}
+
+/// A record that this version cannot read.
+fn unreadable(person: PersonId) -> Person {
+    Person {
+        login: String::new(),
+        uuid: audit::uuid(person),
+        round: 0,
+        state: "unreadable".to_owned(),
+        population: None,
+        changed: String::new(),
+        deadline: None,
+        address: None,
+    }
+}
+
+fn row(engine: &Engine, enrolment: &Enrolment) -> Person {
+    let settings = engine.settings();
     let now = crate::service::clock::now();
     let live = enrolment.links.iter().rev().find(|link| link.live(now));
     let address = enrolment
@@ -228,6 +276,8 @@ fn uuid(text: &str) -> Result<PersonId, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::trial::{at_listing, engine, put};
+    use crate::store::Write;
 
     #[test]
     fn a_long_timeline_keeps_its_newest_and_says_how_many_are_gone() {
@@ -248,5 +298,43 @@ mod tests {
         let mut room = ROOM;
         let (kept, left_out) = newest((0..3).map(moment).collect(), &mut room);
         assert_eq!((kept.len(), left_out), (3, 0));
+    }
+
+    const JEANNE: PersonId = Id([1; 16]);
+    const OTHER: PersonId = Id([2; 16]);
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_hides_nobody_else() {
+        let (engine, _) = engine();
+        for person in [JEANNE, OTHER] {
+            at_listing(&engine, person).await;
+        }
+        put(&*engine.store, Write::Put { key: key::dossier(JEANNE), value: b"no record".to_vec() }).await;
+        let states = |state: Option<&str>| {
+            let call = List { state: state.map(str::to_owned), after: None, limit: 10 };
+            let people = list(&engine, &call).unwrap().people;
+            people.into_iter().map(|person| (person.uuid, person.state)).collect::<Vec<_>>()
+        };
+        let unreadable = (audit::uuid(JEANNE), "unreadable".to_owned());
+        assert_eq!(states(None), [unreadable.clone(), (audit::uuid(OTHER), "listing".to_owned())]);
+        assert_eq!(states(Some("all")), states(None));
+        assert_eq!(states(Some("unread")), [unreadable]);
+        assert_eq!(find(&engine, "jeanne").await.unwrap().enrolment.person, OTHER);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_several_have_had_is_nobodys_while_the_directory_does_not_say_whose() {
+        let (engine, _) = engine();
+        at_listing(&engine, JEANNE).await;
+        assert_eq!(find(&engine, "Jeanne").await.unwrap().enrolment.person, JEANNE);
+        at_listing(&engine, OTHER).await;
+        let Err(Failure::Refused { code, message }) = find(&engine, "jeanne").await else {
+            panic!("one of them")
+        };
+        assert_eq!(code, "several");
+        for person in [JEANNE, OTHER] {
+            assert!(message.contains(&audit::uuid(person)), "{message}");
+            assert_eq!(find(&engine, &audit::uuid(person)).await.unwrap().enrolment.person, person);
+        }
     }
 }

@@ -105,7 +105,8 @@ fn each_refusal() {
 #[test]
 fn a_refusal_of_a_newer_daemon_is_passed_on_as_it_was_said() {
     for (field, word) in [("code", "of-the-year-2030"), ("then", "dance"), ("step", "biometrics")] {
-        let mut refusal = json!({ "code": "link-used", "message": "des mots", "then": "sign-in", "new": [1] });
+        let mut refusal =
+            json!({ "code": "link-used", "message": "des mots", "then": "sign-in", "new": [1] });
         refusal[field] = json!(word);
         let daemon = Daemon::failing("org.parvis.Hook.Refused", &refusal);
         let ended = run(&daemon.socket(), &["redeem"], br#"{"link": "k"}"#);
