@@ -1,8 +1,9 @@
 # The words people see.
 
 zone-day-today = today at { $time }, { $zone }
-zone-day-tomorrow = tomorrow at { $time }, { $zone }
+zone-day-tomorrow = tomorrow, { $day } { $month }, at { $time }, { $zone }
 zone-day-other = on { $day } { $month } { $year } at { $time }, { $zone }
+day = { $number }
 time = { $hour12 }:{ $minute } { $half ->
     [am] am
    *[pm] pm
@@ -25,7 +26,7 @@ month = { $number ->
 recovery-address-title = Your recovery address
 recovery-address-lead = Give a personal e-mail address outside the university that you read. We will send an activation link to it, and you will need it if you ever lose your password.
 recovery-link-title = Check your e-mail
-recovery-link-lead = An activation link was sent to { $address }. It is valid until { $deadline }. Open it on any device: this page moves on by itself.
+recovery-link-lead = An activation link was sent to { $address }. It expires { $deadline }. Open it on any device: this page moves on by itself.
 charter-title = The IT charter
 charter-lead = Read the charter, then tick the box to accept it.
 listing-title = The public directory
@@ -34,7 +35,7 @@ mail-title = Your e-mail
 mail-mailbox-lead = Your university mailbox will be created at the end. You may also forward your e-mail to another address; we strongly advise keeping a copy.
 mail-required-lead = Your account has no university mailbox: give the address to forward your e-mail to.
 forward-link-title = Confirm your forwarding address
-forward-link-lead = A link was sent to { $address }. It is valid until { $deadline }. Nothing is forwarded before you confirm it.
+forward-link-lead = A link was sent to { $address }. It expires { $deadline }. Nothing is forwarded before you confirm it.
 password-title = Your new password
 password-lead = Choose a password that replaces the temporary one. A password manager works very well here.
 done-title = Your account is active
@@ -74,9 +75,9 @@ wait-hours = { $count ->
    *[other] { $count } hours
  }
 
-look-yes-recovery = This link confirms your recovery address { $address }. It is valid until { $deadline }.
-look-yes-forward = This link confirms that your e-mail may be forwarded to { $address }. It is valid until { $deadline }.
-look-yes-invitation = This link confirms your address { $address } and begins the activation of your account. It is valid until { $deadline }.
+look-yes-recovery = This link confirms your recovery address { $address }. It expires { $deadline }.
+look-yes-forward = This link confirms that your e-mail may be forwarded to { $address }. It expires { $deadline }.
+look-yes-invitation = This link confirms your address { $address } and begins the activation of your account. It expires { $deadline }.
 look-unknown = This link does not work. Make sure that it is complete, or start again from step 1 with your { $letter }.
 look-expired = This link no longer works: it expired { $at }. Start again from step 1 with your { $letter }.
 look-superseded = This link was replaced { $at }: use the link in the latest e-mail, or start again from step 1.

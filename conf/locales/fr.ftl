@@ -1,8 +1,12 @@
 # Les mots que voient les personnes. Vouvoiement, typographie française.
 
 zone-day-today = aujourd’hui à { $time }, { $zone }
-zone-day-tomorrow = demain à { $time }, { $zone }
+zone-day-tomorrow = demain { $day } { $month } à { $time }, { $zone }
 zone-day-other = le { $day } { $month } { $year } à { $time }, { $zone }
+day = { $number ->
+    [1] 1er
+   *[other] { $number }
+ }
 time = { $hour } h { $minute }
 month = { $number ->
     [1] janvier
@@ -22,7 +26,7 @@ month = { $number ->
 recovery-address-title = Votre adresse mail de secours
 recovery-address-lead = Donnez une adresse mail personnelle, extérieure à l’établissement, que vous consultez. Nous y enverrons un lien d’activation, et vous en aurez besoin si vous perdez votre mot de passe.
 recovery-link-title = Consultez votre messagerie
-recovery-link-lead = Un lien d’activation vient d’être envoyé à { $address }. Il est valide jusqu’à { $deadline }. Ouvrez-le sur l’appareil de votre choix : cette page avancera d’elle-même.
+recovery-link-lead = Un lien d’activation vient d’être envoyé à { $address }. Il expire { $deadline }. Ouvrez-le sur l’appareil de votre choix : cette page avancera d’elle-même.
 charter-title = La charte informatique
 charter-lead = Lisez la charte, puis cochez la case pour l’accepter.
 listing-title = L’annuaire public de l’établissement
@@ -31,7 +35,7 @@ mail-title = Votre messagerie
 mail-mailbox-lead = Votre boîte mail universitaire sera créée à la fin de la procédure. Vous pouvez aussi rediriger vos mails vers une autre adresse ; il est fortement conseillé d’en conserver une copie.
 mail-required-lead = Votre compte n’a pas de boîte mail universitaire : indiquez l’adresse vers laquelle rediriger vos mails.
 forward-link-title = Confirmez votre adresse de redirection
-forward-link-lead = Un lien vient d’être envoyé à { $address }. Il est valide jusqu’à { $deadline }. Rien ne sera redirigé avant que vous l’ayez confirmé.
+forward-link-lead = Un lien vient d’être envoyé à { $address }. Il expire { $deadline }. Rien ne sera redirigé avant que vous l’ayez confirmé.
 password-title = Votre nouveau mot de passe
 password-lead = Choisissez un mot de passe qui remplace le mot de passe provisoire. Un gestionnaire de mots de passe convient très bien.
 done-title = Votre compte informatique est activé
@@ -71,9 +75,9 @@ wait-hours = { $count ->
    *[other] { $count } heures
  }
 
-look-yes-recovery = Ce lien confirme votre adresse de secours { $address }. Il est valide jusqu’à { $deadline }.
-look-yes-forward = Ce lien confirme que vos mails peuvent être redirigés vers { $address }. Il est valide jusqu’à { $deadline }.
-look-yes-invitation = Ce lien confirme votre adresse { $address } et commence l’activation de votre compte. Il est valide jusqu’à { $deadline }.
+look-yes-recovery = Ce lien confirme votre adresse de secours { $address }. Il expire { $deadline }.
+look-yes-forward = Ce lien confirme que vos mails peuvent être redirigés vers { $address }. Il expire { $deadline }.
+look-yes-invitation = Ce lien confirme votre adresse { $address } et commence l’activation de votre compte. Il expire { $deadline }.
 look-unknown = Ce lien n’est pas valable. Vérifiez qu’il est complet, ou reprenez la procédure à l’étape 1 avec votre { $letter }.
 look-expired = Ce lien n’est plus valable : il a expiré { $at }. Reprenez la procédure à l’étape 1 avec votre { $letter }.
 look-superseded = Ce lien a été remplacé { $at } : utilisez le lien du mail le plus récent, ou reprenez la procédure à l’étape 1.

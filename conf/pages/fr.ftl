@@ -7,7 +7,7 @@ other-language = English
 person = Vous activez le compte de
 leave = Quitter
 progress = Étape { $current } sur { $total }
-until = jusqu’à { $until }
+until = le lien expire { $until }
 until-moment = jusqu’au { $day ->
     [1] 1er
    *[other] { $day }

@@ -29,25 +29,26 @@ pub fn deadline(words: &Words, settings: &Settings, locale: &str, at: Timestamp,
             ("minute", format!("{:02}", then.minute()).into()),
         ],
     );
-    let tomorrow = today.date().checked_add(1.day()).ok();
-    let values = |more: &[(&'static str, Value)]| {
-        let mut values = vec![("time", Value::from(time.clone())), ("zone", zone.clone().into())];
-        values.extend(more.iter().cloned());
-        values
-    };
-    if then.date() == today.date() {
-        words.say(locale, "zone-day-today", &values(&[]))
-    } else if Some(then.date()) == tomorrow {
-        words.say(locale, "zone-day-tomorrow", &values(&[]))
+    let numbered = |name, number: i8| words.say(locale, name, &[("number", i64::from(number).into())]);
+    // Whoever reads a mail a day late takes "tomorrow" for another day: it is said with its date.
+    let name = if then.date() == today.date() {
+        "zone-day-today"
+    } else if Some(then.date()) == today.date().checked_add(1.day()).ok() {
+        "zone-day-tomorrow"
     } else {
-        let month = words.say(locale, "month", &[("number", i64::from(then.month()).into())]);
-        let date = [
-            ("day", Value::from(i64::from(then.day()))),
-            ("month", month.into()),
+        "zone-day-other"
+    };
+    words.say(
+        locale,
+        name,
+        &[
+            ("time", Value::from(time)),
+            ("zone", zone.into()),
+            ("day", numbered("day", then.day()).into()),
+            ("month", numbered("month", then.month()).into()),
             ("year", then.year().to_string().into()),
-        ];
-        words.say(locale, "zone-day-other", &values(&date))
-    }
+        ],
+    )
 }
 
 /// A past instant: the same words.
@@ -68,4 +69,46 @@ pub fn wait(words: &Words, locale: &str, wait: SignedDuration) -> String {
 
 fn local(settings: &Settings, at: Timestamp) -> Zoned {
     at.to_zoned(settings.policy.zone.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::trial::settings;
+
+    #[test]
+    fn tomorrow_has_its_date() {
+        let settings = settings("[directory]\nbase = \"dc=univ,dc=test\"\nuris = [\"ldap://127.0.0.1:9\"]\n");
+        let words = Words::shipped();
+        let at = |text: &str| text.parse::<Zoned>().unwrap().timestamp();
+        let now = at("2026-08-31T10:00:00[Europe/Paris]");
+        for (then, french, english) in [
+            ("2026-08-31T23:59:59", "aujourd’hui à 23 h 59", "today at 11:59 pm"),
+            ("2026-09-01T09:05:00", "demain 1er septembre à 9 h 05", "tomorrow, 1 September, at 9:05 am"),
+            ("2026-09-02T00:00:00", "le 2 septembre 2026 à 0 h 00", "on 2 September 2026 at 12:00 am"),
+        ] {
+            let then = at(&format!("{then}[Europe/Paris]"));
+            for (locale, expected, zone) in
+                [("fr", french, ", heure de Paris"), ("en", english, ", Paris time")]
+            {
+                let said = deadline(&words, &settings, locale, then, now).replace('\u{a0}', " ");
+                assert_eq!(said, format!("{expected}{zone}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_never_follows_a_preposition() {
+        // "until on 2 September", « jusqu’à le 2 septembre ».
+        for text in
+            [include_str!("../../../conf/locales/fr.ftl"), include_str!("../../../conf/locales/en.ftl")]
+        {
+            for named in ["{ $deadline }", "{ $at }"] {
+                for (at, _) in text.match_indices(named) {
+                    let word = text[..at].trim_end().rsplit([' ', '\n']).next().unwrap_or_default();
+                    assert!(!["until", "by", "on", "à", "jusqu’à", "le"].contains(&word), "{word} {named}");
+                }
+            }
+        }
+    }
 }
