@@ -307,8 +307,7 @@ impl Live {
         if mail.from.needs_smtputf8() || mail.to.needs_smtputf8() {
             if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
                 let words = "the mail server takes no addresses outside ASCII (it lacks SMTPUTF8)".to_owned();
-                let error = SendError::Permanent { code: None, enhanced: None, address_fault: true, words };
-                return Err(Stop { error, broken: false });
+                return Err(Stop { error: SendError::Unable { words }, broken: false });
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }

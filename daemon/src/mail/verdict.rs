@@ -13,13 +13,20 @@ pub enum SendError {
     /// This mail will never be accepted. Give it up; with `address_fault`, ask the person for another address.
     #[error("refused for good: {words}")]
     Permanent {
-        /// The reply's code, or none where the server lacks what the address needs (SMTPUTF8).
+        /// The reply's code; none where a program refused it.
         code: Option<u16>,
         /// The reply's enhanced code, where it had one.
         enhanced: Option<Enhanced>,
         /// Whether the recipient's address is at fault (unknown, disabled, full), and not the message or a policy.
         address_fault: bool,
         /// What the server said.
+        words: String,
+    },
+    /// Nothing was sent, and nothing can be: the server lacks what the address needs (SMTPUTF8). Ask the person for
+    /// another address.
+    #[error("the mail server cannot send to this address: {words}")]
+    Unable {
+        /// What it lacks.
         words: String,
     },
     /// Try again later.
@@ -226,6 +233,7 @@ mod tests {
             SendError::Transient { .. } => "later",
             SendError::Configuration { .. } => "us",
             SendError::MaybeSent { .. } => "maybe",
+            SendError::Unable { .. } => "unable",
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Tried {
     Sent,
     /// Not to this address, ever: its person is asked for another.
     Refused(String),
+    /// The same, and nobody was asked: it says nothing about how our mails are taken.
+    Unsendable(String),
     /// The same, because of what the message is or whom it comes from: somebody should look, too.
     Disliked(String),
     Later(String),
@@ -46,7 +48,7 @@ impl Tried {
         match self {
             Self::Sent | Self::Refused(_) | Self::Disliked(_) => Heard::Settled,
             Self::Later(_) => Heard::Later,
-            Self::Trouble(_) | Self::Held(_) | Self::Unwanted(_) => Heard::Nothing,
+            Self::Trouble(_) | Self::Held(_) | Self::Unwanted(_) | Self::Unsendable(_) => Heard::Nothing,
         }
     }
 }
@@ -57,6 +59,7 @@ impl From<SendError> for Tried {
             SendError::Permanent { address_fault: true, words, .. } => Self::Refused(words),
             // To try it again would cost the sender's good name, and another address may have another server.
             SendError::Permanent { address_fault: false, words, .. } => Self::Disliked(words),
+            SendError::Unable { words } => Self::Unsendable(words),
             SendError::Transient { about_us: true, words, .. } => Self::Trouble(words),
             SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
             SendError::Configuration { words, .. } => Self::Held(words),
@@ -67,7 +70,7 @@ impl From<SendError> for Tried {
 impl From<Unwritten> for Tried {
     fn from(unwritten: Unwritten) -> Self {
         match unwritten {
-            Unwritten::Address(_) => Self::Refused(unwritten.to_string()),
+            Unwritten::Address(_) => Self::Unsendable(unwritten.to_string()),
             Unwritten::Ours(_) => Self::Trouble(unwritten.to_string()),
         }
     }
@@ -95,6 +98,10 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
             refused(&outbox.engine, &outbox.board, due.waiting.about(), &why);
             (Some(MailOutcome::Refused(why)), vec![gone])
         }
+        Tried::Unsendable(why) => {
+            tracing::warn!(%mail, %why, "a mail cannot be sent to its address");
+            (Some(MailOutcome::Refused(why)), vec![gone])
+        }
         Tried::Later(why) => {
             if due.waiting.tries >= 2 {
                 outbox.tell(State::Degraded, &why);
@@ -116,8 +123,8 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
     outbox.engine.mail.tell(again);
 }
 
-/// Notes that a mail about this person was refused for good, by whomever; where that is one of too many, mail is paused, and everybody who
-/// asks how it is going is told.
+/// Notes that a mail about this person was refused for good, by whomever; where that is one of too many, mail is
+/// paused, and everybody who asks how it is going is told.
 pub fn refused(engine: &Engine, board: &Board, about: Id, why: &str) {
     let Some(blown) = engine.fuse.note(Some(about)) else { return };
     let minutes = blown.pause.as_secs() / 60;
@@ -237,7 +244,8 @@ mod tests {
         check(permanent(false), Tried::Disliked);
         assert!(matches!(Tried::from(Unwritten::Ours(String::new())), Tried::Trouble(_)));
         let unwritten = Unwritten::Address(ComposeError::Recipient(AddressFault::NoAt));
-        assert!(matches!(Tried::from(unwritten), Tried::Refused(_)));
+        assert!(matches!(Tried::from(unwritten), Tried::Unsendable(_)));
+        check(SendError::Unable { words: "the words".to_owned() }, Tried::Unsendable);
         let transient =
             |code, about_us| SendError::Transient { code, about_us, words: "the words".to_owned() };
         check(transient(Some(451), false), Tried::Later);

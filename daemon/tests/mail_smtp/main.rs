@@ -78,6 +78,7 @@ fn kind(error: &SendError) -> &'static str {
         SendError::Transient { .. } => "later",
         SendError::Configuration { .. } => "us",
         SendError::MaybeSent { .. } => "maybe",
+        SendError::Unable { .. } => "unable",
     }
 }
 

@@ -149,7 +149,7 @@ async fn addresses_outside_ascii_need_a_server_that_takes_them() {
 
     let unable = Peer::start(Setup { offers: &["8BITMIME"], ..Setup::default() }, vec![]).await;
     let mut connection = connect(settings(&unable)).await.unwrap();
-    assert_eq!(kind(&connection.send(&mail).await.unwrap_err()), "address");
+    assert_eq!(kind(&connection.send(&mail).await.unwrap_err()), "unable");
     connection.send(&mail_to("jose@bücher.example")).await.unwrap();
 }
 
