@@ -5,34 +5,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-/// An address that does not answer is given up after this where there is another: it may be dropped by a firewall, or its host
-/// be off, and the kernel would try for two minutes. Long enough for two lost packets.
+/// An address that does not answer is given up after this where there is another: it may be dropped by a firewall, or
+/// its host be off, and the kernel would try for two minutes. Long enough for two lost packets.
 const EACH: Duration = Duration::from_secs(5);
 
-/// A connection to the first of these that answers. Before the last, none takes more than its share of `limit`, which the caller
-/// keeps for all of them.
+/// A connection to the first of these that answers. Before the last, none takes more than its share of `limit`, which
+/// the caller keeps for all of them.
 pub async fn first(addresses: impl Iterator<Item = SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
-    let (addresses, until) = (addresses.collect::<Vec<_>>(), Instant::now() + limit);
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (index, address) in addresses.iter().enumerate() {
-        let trying = TcpStream::connect(address);
-        let connected = match u32::try_from(addresses.len() - index) {
-            Ok(left) if left > 1 => {
-                let share = until.saturating_duration_since(Instant::now()) / left;
-                let silent =
-                    |_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer from {address}")));
-                timeout(share.min(EACH), trying).await.unwrap_or_else(silent)
-            }
-            _ => trying.await,
-        };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+    let addresses = addresses.collect::<Vec<_>>();
+    let nowhere = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let (last, others) = addresses.split_last().ok_or_else(nowhere)?;
+    let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for other in others {
+        if let Ok(Ok(stream)) = timeout(share.min(EACH), TcpStream::connect(other)).await {
+            return Ok(stream);
         }
     }
-    Err(last)
+    TcpStream::connect(last).await
 }
 
 #[cfg(test)]

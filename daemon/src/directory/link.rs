@@ -342,9 +342,7 @@ async fn open(
             LdapConnAsync::with_settings(settings.set_std_stream(StdStream::Unix(stream)), "ldapi:///").await
         }
         Server::Tcp { host, port, tls: how } => {
-            let bare = host.trim_start_matches('[').trim_end_matches(']');
-            let stream = reach(bare, *port, prepared).await?;
-            watchful(&stream, idle)?;
+            let stream = reach(bare(host), *port, prepared, idle).await?;
             let scheme = if *how == Tls::Whole { "ldaps" } else { "ldap" };
             let settings = settings
                 .set_std_stream(StdStream::Tcp(stream.into_std()?))
@@ -365,23 +363,28 @@ async fn relayed(
         Server::Unix { path } => return Ok(relay(UnixStream::connect(path).await?)?),
         Server::Tcp { host, port, tls } => (host, *port, *tls),
     };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut stream = reach(bare, port, prepared).await?;
-    watchful(&stream, idle)?;
+    let mut stream = reach(bare(host), port, prepared, idle).await?;
     if how == Tls::None {
         return Ok(relay(stream)?);
     }
     if how == Tls::Start {
         start_tls(&mut stream).await?;
     }
-    let name = ServerName::try_from(bare.to_owned())?;
+    let name = ServerName::try_from(bare(host).to_owned())?;
     Ok(relay(TlsConnector::from(prepared.tls.clone()).connect(name, stream).await?)?)
 }
 
-/// The first address of this name that answers.
-async fn reach(host: &str, port: u16, prepared: &Prepared) -> std::io::Result<TcpStream> {
+/// A host as it is looked up: an IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// The first address of this name that answers, watched for a peer that is gone.
+async fn reach(host: &str, port: u16, prepared: &Prepared, idle: Duration) -> std::io::Result<TcpStream> {
     let addresses = tokio::net::lookup_host((host, port)).await?;
-    dial::first(addresses, prepared.settings.timeouts.connect).await
+    let stream = dial::first(addresses, prepared.settings.timeouts.connect).await?;
+    watchful(&stream, idle)?;
+    Ok(stream)
 }
 
 /// RFC 4511, section 4.14: message 1, an extended request that names the operation and no more.
