@@ -1,8 +1,9 @@
 //! Only the LDAP operations that one enrolment needs, as quickly as a client can put them: what the daemon's rate is
 //! measured against.
 //!
-//! One search for the login, one read by entryUUID before the password, one modify with everything: the same
-//! attributes, filters, controls and values as the daemon's. It knows no rules and keeps nothing.
+//! One search for the login; one at each step at which an address is given, for whether mail to it would come back; one
+//! read by entryUUID before the password; one modify with everything: the same attributes, filters, controls and values
+//! as the daemon's. It knows no rules and keeps nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -41,6 +42,21 @@ const ATTRIBUTES: &[&str] = &[
     "pwdChangedTime",
     "pwdAccountLockedTime",
     "supannEmpCorps",
+];
+
+/// What the daemon reads of whoever holds an address.
+const HOLDERS: &[&str] = &[
+    "objectClass",
+    "entryUUID",
+    "entryCSN",
+    "modifyTimestamp",
+    "mail",
+    "mailAlternateAddress",
+    "mailLocalAddress",
+    "proxyAddresses",
+    "mailForwardingAddress",
+    "mailRoutingAddress",
+    "maildrop",
 ];
 
 /// Warm connections, as many as the daemon's.
@@ -97,27 +113,50 @@ impl Bare {
 }
 
 async fn one(ldap: &mut Ldap, person: &Person) -> Result<()> {
-    let found = search(ldap, &format!("(uid={})", person.login)).await?;
+    let found = entry(ldap, &people(&format!("(uid={})", person.login))).await?;
     let uuid = found.attrs.get("entryUUID").and_then(|values| values.first()).context("no entryUUID")?;
-    let entry = search(ldap, &format!("(entryUUID={uuid})")).await?;
+    // The recovery address, and the same one to forward to.
+    for _ in 0..2 {
+        if search(ldap, &people(&holders(&address(person))), HOLDERS).await?.is_some() {
+            bail!("somebody holds {}", address(person));
+        }
+    }
+    let entry = entry(ldap, &format!("(entryUUID={uuid})")).await?;
     let changes = changes(person, &entry);
     ldap.with_controls(controls());
     ldap.modify(&entry.dn, changes).await?.success()?;
     Ok(())
 }
 
-async fn search(ldap: &mut Ldap, filter: &str) -> Result<SearchEntry> {
+/// What each of them gives as recovery and as forwarding address.
+fn address(person: &Person) -> String {
+    format!("{}@perso.example", person.login)
+}
+
+/// The shipped `directory.address-filter`.
+fn holders(address: &str) -> String {
+    let each = ["mail=", "mailAlternateAddress=", "mailLocalAddress=", "proxyAddresses=smtp:"];
+    format!("(|(|{}))", each.map(|each| format!("({each}{address})")).concat())
+}
+
+/// What is asked of people: an alias is nobody.
+fn people(filter: &str) -> String {
+    format!("(&(objectClass=*)(!(objectClass=alias)){filter})")
+}
+
+async fn entry(ldap: &mut Ldap, filter: &str) -> Result<SearchEntry> {
+    search(ldap, filter, ATTRIBUTES).await?.with_context(|| format!("{filter} finds nobody"))
+}
+
+async fn search(ldap: &mut Ldap, filter: &str, attributes: &[&str]) -> Result<Option<SearchEntry>> {
     ldap.with_search_options(SearchOptions::new().sizelimit(2).timelimit(5));
-    let mut stream = ldap.streaming_search(PEOPLE, Scope::Subtree, filter, ATTRIBUTES).await?;
+    let mut stream = ldap.streaming_search(PEOPLE, Scope::Subtree, filter, attributes).await?;
     let mut found = None;
     while let Some(entry) = stream.next().await? {
         found = Some(SearchEntry::construct(entry));
     }
     stream.finish().await.success()?;
-    match found {
-        Some(found) => Ok(found),
-        None => bail!("{filter} finds nobody"),
-    }
+    Ok(found)
 }
 
 fn controls() -> Vec<RawControl> {
@@ -131,7 +170,7 @@ fn controls() -> Vec<RawControl> {
 
 /// What the daemon writes for somebody who is listed, forwards to the recovery address and keeps a copy.
 fn changes(person: &Person, entry: &SearchEntry) -> Vec<Mod<String>> {
-    let address = format!("{}@perso.example", person.login);
+    let address = address(person);
     let set = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<HashSet<_>>();
     let replace = |name: &str, values: &[&str]| Mod::Replace(name.to_owned(), set(values));
     let delete = |name: &str| {
