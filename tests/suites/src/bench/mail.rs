@@ -1,27 +1,32 @@
 //! The outbox: how fast what is queued leaves, beside the connection code alone with the same messages ready-made.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use parvis_stand::binaries::Profile;
 use parvis_stand::{Inbox, Scene, SceneOptions};
 use parvisd::mail::{
     Address, Composed, Letter, Locale, MailName, Relay, RelaySettings, Sender, Templates, Values, compose,
 };
+use parvisd::store::{Commit, Committing, Outcome, Store, Write, open};
 
 use super::Length;
 use super::enrolments::{newcomers, options};
 use super::idle::resident;
 use super::measure::{Limit, Line, median, number, pairs};
+use super::refresh::Digesting;
 use crate::outbox::{CONFIG, Cast, Mould, store_of};
 
 /// The share of the connection code's own rate.
 const LEAST: f64 = 0.8;
 /// Connections on both sides.
 pub const LINES: usize = 8;
+/// Outcomes that a bare connection has under way at once, where it keeps them: all together fill a flush.
+const UNDER_WAY: usize = 16;
 /// How long any one part may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -64,7 +69,7 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Line> {
     let mut next = 1;
     // The messages of the bare client are those that the daemon has sent.
     let mut ready = Vec::new();
-    let scene = RefCell::new(scene);
+    let (scene, nothing) = (RefCell::new(scene), Arc::new(Extra::Nothing));
     pairs(
         least,
         most,
@@ -74,7 +79,7 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Line> {
             // bare client sends.
             let mut bare = None;
             if index % 2 == 1 {
-                bare = Some(send(&scene.inbox, &ready)?);
+                bare = Some(send(&scene.inbox, &ready, &nothing)?);
                 scene.inbox.forget();
             }
             let ours = drain(&mut scene, mould, next..next + each)?;
@@ -86,7 +91,7 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Line> {
             scene.inbox.forget();
             let bare = match bare {
                 Some(bare) => bare,
-                None => send(&scene.inbox, &ready)?,
+                None => send(&scene.inbox, &ready, &nothing)?,
             };
             scene.inbox.forget();
             let rate = |took: Duration| each as f64 / took.as_secs_f64();
@@ -102,18 +107,59 @@ fn drained(scene: &mut Scene, mould: &Mould, length: Length) -> Result<Line> {
         },
         || false,
     )?;
+    let floors = floors(&scene.borrow().inbox, &ready, length.of(1, 5, 5))?;
     let (shares, ours, bare, cpu, memory) = seen.into_inner();
     let size = ready.iter().map(|mail| mail.bytes.len()).sum::<usize>() / ready.len().max(1);
     let what = format!("{each} queued mails, as a share of the bare connections' rate");
     let note = format!(
         "{} mails/s, {} of the bare connections, {LINES} each, {size} bytes; the daemon's processor time for one \
-         {} µs; resident {} MB",
+         {} µs; resident {} MB; the bare connections themselves, {floors}",
         number(median(&ours)),
         number(median(&bare)),
         number(median(&cpu)),
         number(median(&memory)),
     );
     Ok(Line::new(&what, shares, "", Limit::Least(LEAST)).noted(note))
+}
+
+/// What the bare connections do for each mail, besides sending it.
+enum Extra {
+    /// As they are measured.
+    Nothing,
+    /// It is written from its templates, like any that is for one person alone.
+    Written(Box<Templates>, Sender),
+    /// Its outcome is kept: one value, and the key of its place in the queue gone. Nothing waits for the disk but the end.
+    Kept(Arc<dyn Store>),
+}
+
+/// How much of their rate stays to the bare connections where they do one of the two things that no outbox can leave out:
+/// no limit that is above this can be kept, whatever the outbox does.
+fn floors(inbox: &Inbox, ready: &[Composed], rounds: usize) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let store =
+        open(&folder.path().join("store"), Arc::new(Digesting)).map_err(|error| anyhow!("{error}"))?;
+    let templates = Templates::load(None).map_err(|faults| anyhow!("{faults}"))?;
+    let nothing = Arc::new(Extra::Nothing);
+    let sender = Sender::new("Université", "a@univ.example", None)?;
+    let written = Arc::new(Extra::Written(Box::new(templates), sender));
+    let kept = Arc::new(Extra::Kept(Arc::clone(&store)));
+    let (mut writing, mut keeping) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let timed = |extra: &Arc<Extra>| -> Result<f64> {
+            let took = send(inbox, ready, extra)?;
+            inbox.forget();
+            Ok(took.as_secs_f64())
+        };
+        let bare = timed(&nothing)?;
+        writing.push(bare / timed(&written)?);
+        keeping.push(bare / timed(&kept)?);
+    }
+    store.close().map_err(|error| anyhow!("{error}"))?;
+    Ok(format!(
+        "writing each mail from its templates: {}, keeping each outcome: {} of their rate",
+        number(median(&writing)),
+        number(median(&keeping)),
+    ))
 }
 
 /// What draining took.
@@ -170,22 +216,15 @@ pub fn messages(inbox: &Inbox) -> Result<Vec<Composed>> {
 
 fn template() -> Result<Composed> {
     let templates = Templates::load(None).map_err(|faults| anyhow!("{faults}"))?;
-    let rendered = templates.render(MailName::Link, Locale::Fr, &Values::sample(Locale::Fr, true))?;
-    let letter = Letter {
-        to: "a@b.example",
-        name: None,
-        rendered: &rendered,
-        locale: Locale::Fr,
-        date: "2026-09-01T12:30:00Z".parse()?,
-        message_id: "42@univ.example",
-        kind: "link",
-        return_path: None,
-    };
-    Ok(compose(&Sender::new("Université", "a@univ.example", None)?, &letter)?)
+    written(
+        &templates,
+        &Sender::new("Université", "a@univ.example", None)?,
+        &Address::parse("a@b.example").map_err(|fault| anyhow!("{fault}"))?,
+    )
 }
 
-/// The same messages over as many connections, with nothing before or after: how long the last was after the first.
-fn send(inbox: &Inbox, mails: &[Composed]) -> Result<Duration> {
+/// The same messages over as many connections, with next to nothing before or after: how long the last was after the first.
+fn send(inbox: &Inbox, mails: &[Composed], extra: &Arc<Extra>) -> Result<Duration> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let settings =
         RelaySettings { port: inbox.port(), ..RelaySettings::new("127.0.0.1", "parvis.univ.example") };
@@ -196,16 +235,32 @@ fn send(inbox: &Inbox, mails: &[Composed]) -> Result<Duration> {
     runtime.block_on(async {
         let lines: Vec<_> = (0..LINES)
             .map(|_| {
-                let (relay, mails, next) = (relay.clone(), mails.clone(), next.clone());
+                let (relay, mails, next, extra) = (relay.clone(), mails.clone(), next.clone(), extra.clone());
                 tokio::spawn(async move {
                     let mut connection = relay.connect().await?;
-                    while let Some(mail) = mails.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut kept = VecDeque::new();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(mail) = mails.get(number) else { break };
                         if !connection.fit().await {
                             connection = relay.connect().await?;
                         }
-                        connection.send(mail).await?;
+                        let fresh = match &*extra {
+                            Extra::Written(templates, sender) => Some(written(templates, sender, &mail.to)?),
+                            Extra::Nothing | Extra::Kept(_) => None,
+                        };
+                        connection.send(fresh.as_ref().unwrap_or(mail)).await?;
+                        if let Extra::Kept(store) = &*extra {
+                            kept.push_back(store.commit(outcome(number)));
+                        }
+                        if kept.len() > UNDER_WAY {
+                            committed(kept.pop_front()).await?;
+                        }
                     }
-                    Ok::<_, parvisd::mail::SendError>(())
+                    while !kept.is_empty() {
+                        committed(kept.pop_front()).await?;
+                    }
+                    Ok::<_, anyhow::Error>(())
                 })
             })
             .collect();
@@ -216,4 +271,40 @@ fn send(inbox: &Inbox, mails: &[Composed]) -> Result<Duration> {
     })?;
     inbox.wait_count(before + mails.len() as u64, PATIENCE)?;
     Ok(begun.elapsed())
+}
+
+/// The mail of a link.
+fn written(templates: &Templates, sender: &Sender, to: &Address) -> Result<Composed> {
+    let to = to.to_string();
+    let rendered = templates.render(MailName::Link, Locale::Fr, &Values::sample(Locale::Fr, true))?;
+    let date = "2026-09-01T12:30:00Z".parse()?;
+    let (locale, kind, message_id) = (Locale::Fr, "link", "42@univ.example");
+    let letter = Letter {
+        to: &to,
+        name: None,
+        rendered: &rendered,
+        locale,
+        date,
+        message_id,
+        kind,
+        return_path: None,
+    };
+    Ok(compose(sender, &letter)?)
+}
+
+/// Somebody's record as long as it is when it is pressed, and the audit's.
+fn outcome(number: usize) -> Commit {
+    let key = format!("p{number:016}").into_bytes();
+    let value = (0..480_usize).map(|at| (number >> (at % 16)) as u8).collect();
+    Commit {
+        writes: vec![Write::Put { key, value }],
+        records: vec![number.to_be_bytes().repeat(20)],
+        ..Commit::default()
+    }
+}
+
+async fn committed(commit: Option<Committing>) -> Result<()> {
+    let Some(commit) = commit else { return Ok(()) };
+    ensure!(matches!(commit.await, Ok(Outcome::Committed(_))), "the bare store refuses");
+    Ok(())
 }

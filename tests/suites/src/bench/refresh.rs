@@ -271,7 +271,8 @@ impl Records {
     }
 }
 
-struct Digesting;
+/// A chain without a key.
+pub struct Digesting;
 
 impl Linker for Digesting {
     fn link(&self, previous: &[u8; 32], number: u64, body: &[u8]) -> [u8; 32] {
