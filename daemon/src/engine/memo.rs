@@ -7,22 +7,27 @@ use parvis_enrolment::PersonId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many are kept; beyond it, all are let go.
+/// How many are kept at most. Beyond half of it, those that were not asked about since it was last so many are let go.
 const MOST: usize = 128;
 
 /// What bytes decoded to.
 #[derive(Default)]
 pub struct Memo(Mutex<Kept>);
 
-type Kept = HashMap<PersonId, (Vec<u8>, Arc<Dossier>)>;
+/// Half of what may be kept in each: whoever is asked about is young again.
+#[derive(Default)]
+struct Kept {
+    young: Half,
+    old: Half,
+}
+
+type Half = HashMap<PersonId, (Vec<u8>, Arc<Dossier>)>;
 
 impl Memo {
     /// The dossier that a record holds.
     pub fn decode(&self, person: PersonId, record: &[u8]) -> Result<Arc<Dossier>, Unreadable> {
-        if let Some((bytes, dossier)) = self.lock().get(&person)
-            && bytes == record
-        {
-            return Ok(dossier.clone());
+        if let Some(dossier) = self.lock().find(person, record) {
+            return Ok(dossier);
         }
         let dossier = Arc::new(Dossier::decode(person, record)?);
         self.keep(person, record.to_vec(), dossier.clone());
@@ -31,15 +36,29 @@ impl Memo {
 
     /// Keeps a record with what it decodes to.
     pub fn keep(&self, person: PersonId, record: Vec<u8>, dossier: Arc<Dossier>) {
-        let mut kept = self.lock();
-        if kept.len() >= MOST {
-            kept.clear();
-        }
-        kept.insert(person, (record, dossier));
+        self.lock().keep(person, (record, dossier));
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn find(&mut self, person: PersonId, record: &[u8]) -> Option<Arc<Dossier>> {
+        if let Some(old) = self.old.remove(&person) {
+            self.keep(person, old);
+        }
+        let (bytes, dossier) = self.young.get(&person)?;
+        (bytes == record).then(|| dossier.clone())
+    }
+
+    fn keep(&mut self, person: PersonId, held: (Vec<u8>, Arc<Dossier>)) {
+        if self.young.len() >= MOST / 2 && !self.young.contains_key(&person) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&person);
+        self.young.insert(person, held);
     }
 }
 
@@ -59,9 +78,15 @@ mod tests {
         }
         assert!(memo.decode(person, b"{").is_err());
         for number in 0..=u8::MAX {
-            let person = Id([number; 16]);
-            memo.decode(person, &Dossier::unseen(person, one.salt, one.enrolment.changed).encode()).unwrap();
+            let other = Id([number; 16]);
+            memo.decode(other, &Dossier::unseen(other, one.salt, one.enrolment.changed).encode()).unwrap();
+            // Whoever is asked about again and again stays.
+            if number % 16 == 0 {
+                assert!(memo.lock().find(person, &one.encode()).is_some(), "after {number}");
+            }
+            let kept = memo.lock();
+            assert!(kept.young.len() + kept.old.len() <= MOST);
         }
-        assert!(memo.lock().len() <= MOST);
+        assert!(memo.lock().find(person, b"{").is_none());
     }
 }
