@@ -11,15 +11,14 @@ pub fn words(words: &Words, tongue: Tongue, name: &str, instant: &str) -> Option
     let mut date = date.splitn(3, '-');
     let mut number = || date.next()?.parse::<i64>().ok();
     let (year, month, day) = (number()?, number()?, number()?);
-    let (hour, minute) = (time.get(0..2)?, time.get(3..5)?);
-    let hours: i64 = hour.parse().ok()?;
+    let (hours, minute): (i64, _) = (time.get(0..2)?.parse().ok()?, time.get(3..5)?);
     let month = words.say(tongue, "month", &[("number", FluentValue::from(month))]);
     let half = if hours < 12 { "am" } else { "pm" };
     let values = [
         ("day", FluentValue::from(day)),
         ("month", month.into()),
         ("year", year.to_string().into()),
-        ("hour", hour.into()),
+        ("hour", hours.to_string().into()),
         (
             "hour12",
             match hours % 12 {
@@ -46,6 +45,10 @@ mod tests {
         assert_eq!(
             said(Tongue::Fr, "2026-09-01T23:59:59+02:00").as_deref(),
             Some("1er septembre 2026 à 23\u{a0}h\u{a0}59")
+        );
+        assert_eq!(
+            said(Tongue::Fr, "2026-09-02T04:05:00+02:00").as_deref(),
+            Some("2 septembre 2026 à 4\u{a0}h\u{a0}05")
         );
         assert_eq!(
             said(Tongue::En, "2026-09-02T00:05:00+02:00").as_deref(),
