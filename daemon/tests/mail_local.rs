@@ -198,7 +198,7 @@ async fn each_exit_code_has_its_meaning() {
         (66, "later"),
         (67, "address"),
         (68, "address"),
-        (69, "us"),
+        (69, "later"),
         (70, "later"),
         (71, "later"),
         (72, "us"),

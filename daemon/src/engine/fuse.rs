@@ -46,24 +46,12 @@ pub struct Blown {
 impl Fuse {
     /// Notes what became of a mail: taken, or refused for good, and about whom it was. Says if that was too much.
     pub fn note(&self, refused: Option<Id>) -> Option<Blown> {
-        let (mut seen, now) = (self.seen(), Instant::now());
-        let outdated = seen.outcomes.iter().take_while(|(at, _)| now.duration_since(*at) > WINDOW).count();
-        seen.outcomes.drain(..outdated);
-        if refused.is_some() && seen.outcomes.iter().filter(|(_, about)| *about == refused).count() >= EACH {
-            return None;
-        }
-        seen.outcomes.push_back((now, refused));
-        let surplus = seen.outcomes.len().saturating_sub(MOST);
-        seen.outcomes.drain(..surplus);
-        let of = seen.outcomes.len();
-        let bad = seen.outcomes.iter().filter(|(_, refused)| refused.is_some()).count();
-        if refused.is_none() || bad < REFUSALS || bad * 2 < of || seen.left().is_some() {
-            return None;
-        }
-        seen.blown_until = Some(now + PAUSE);
-        // Afterwards it is judged by what comes then.
-        seen.outcomes.clear();
-        Some(Blown { refused: bad, of, pause: PAUSE })
+        self.seen().note(refused, false)
+    }
+
+    /// Notes that a mail about this person was taken and came back: it counts once, as refused. Says if that was too much.
+    pub fn returned(&self, about: Id) -> Option<Blown> {
+        self.seen().note(Some(about), true)
     }
 
     /// How long nothing is to be sent.
@@ -90,6 +78,30 @@ impl Fuse {
 }
 
 impl Seen {
+    fn note(&mut self, refused: Option<Id>, came_back: bool) -> Option<Blown> {
+        let now = Instant::now();
+        let outdated = self.outcomes.iter().take_while(|(at, _)| now.duration_since(*at) > WINDOW).count();
+        self.outcomes.drain(..outdated);
+        if refused.is_some() && self.outcomes.iter().filter(|(_, about)| *about == refused).count() >= EACH {
+            return None;
+        }
+        // It was noted as taken, some time ago.
+        let taken = self.outcomes.iter().position(|(_, refused)| refused.is_none()).filter(|_| came_back);
+        taken.map(|place| self.outcomes.remove(place));
+        self.outcomes.push_back((now, refused));
+        let surplus = self.outcomes.len().saturating_sub(MOST);
+        self.outcomes.drain(..surplus);
+        let of = self.outcomes.len();
+        let bad = self.outcomes.iter().filter(|(_, refused)| refused.is_some()).count();
+        if refused.is_none() || bad < REFUSALS || bad * 2 < of || self.left().is_some() {
+            return None;
+        }
+        self.blown_until = Some(now + PAUSE);
+        // Afterwards it is judged by what comes then.
+        self.outcomes.clear();
+        Some(Blown { refused: bad, of, pause: PAUSE })
+    }
+
     fn left(&self) -> Option<Duration> {
         let left = self.blown_until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
@@ -124,6 +136,19 @@ mod tests {
         assert!(fuse.note(somebody()).is_some(), "the one that came during the pause counts");
         fuse.replace();
         assert_eq!(fuse.left(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_back_counts_once() {
+        let fuse = Fuse::default();
+        for _ in 0..20 {
+            fuse.note(None);
+        }
+        for back in 1..REFUSALS {
+            assert_eq!(fuse.returned(Id([u8::try_from(back).unwrap(); 16])), None);
+        }
+        // Twenty were sent, and half of them came back.
+        assert_eq!(fuse.returned(Id([99; 16])), Some(Blown { refused: 10, of: 20, pause: PAUSE }));
     }
 
     #[tokio::test(start_paused = true)]

@@ -42,7 +42,7 @@ pub async fn bounce(desk: &Desk, call: &Bounce) -> Result<BounceAnswer, Trouble>
         Ok(Taken::Yes { news }) => {
             tracing::info!(%person, "a mail {what}");
             if let Some(why) = failed.filter(|_| news) {
-                crate::workers::refused(engine, &desk.gate.board, person, &why);
+                crate::workers::returned(engine, &desk.gate.board, person, &why);
             }
         }
         Ok(Taken::Nobody) => {

@@ -150,9 +150,11 @@ fn verdict(status: ExitStatus, given: bool, words: &str) -> Result<Accepted, Sen
         // EX_DATAERR: the message. EX_NOUSER, EX_NOHOST: the address.
         65 => permanent(false, said),
         67 | 68 => permanent(true, said),
-        // EX_USAGE, EX_UNAVAILABLE, EX_OSFILE, EX_CANTCREAT, EX_NOPERM, EX_CONFIG: whatever the mail.
-        64 | 69 | 72 | 73 | 77 | 78 => SendError::Configuration { code: None, words: said },
-        75 => SendError::Transient { code: Some(75), about_us: false, words: said },
+        // EX_USAGE, EX_OSFILE, EX_CANTCREAT, EX_NOPERM, EX_CONFIG: whatever the mail.
+        64 | 72 | 73 | 77 | 78 => SendError::Configuration { code: None, words: said },
+        // EX_TEMPFAIL; and EX_UNAVAILABLE, which msmtp says of any reply to one mail, "later" or not. It is this mail's affair:
+        // one odd recipient must not hold back everybody's.
+        69 | 75 => SendError::Transient { code: u16::try_from(code).ok(), about_us: false, words: said },
         // EX_NOINPUT, EX_SOFTWARE, EX_OSERR, EX_IOERR, EX_PROTOCOL, and what sysexits.h does not know.
         _ => SendError::Transient { code: None, about_us: true, words: said },
     })

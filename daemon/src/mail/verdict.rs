@@ -143,7 +143,9 @@ pub(crate) fn verdict(stage: Stage, reply: &Reply<'_>, to: &str, hidden: &[Strin
         return SendError::Transient { code, about_us: stage.is_before_recipient(), words };
     }
     // Asked to sign in, or not let in: true of every mail, at whatever stage it is said (RFC 4954 section 6).
-    if matches!(reply.code, 530 | 534 | 535 | 538) || enhanced == Some(Enhanced(5, 7, 8)) {
+    // So is that we may not send in this sender's name, which Exchange says only after the message (5.2.252, 5.7.60).
+    let ours = matches!(enhanced, Some(Enhanced(5, 7, 8 | 60) | Enhanced(5, 2, 252)));
+    if ours || matches!(reply.code, 530 | 534 | 535 | 538) {
         return SendError::Configuration { code, words };
     }
     match stage {
@@ -272,6 +274,8 @@ mod tests {
             (RcptTo, 554, "Refused", "content"),
             (RcptTo, 501, "5.1.3 Bad recipient address syntax", "address"),
             (RcptTo, 553, "5.6.7 SMTPUTF8 required", "address"),
+            (Message, 554, "5.2.252 SendAsDenied; a@b.fr not allowed to send as c@d.fr", "us"),
+            (Message, 550, "5.7.60 SMTP; Client does not have permissions to send as this sender", "us"),
             // One recipient's server cannot make it look as if all relaying were refused.
             (RcptTo, 550, "5.1.1 x: undeliverable: host mx said: 554 5.7.1 Relay access denied", "address"),
             (RcptTo, 550, "5.7.1 undeliverable: host mx said: 554 5.7.1 Relay access denied", "content"),

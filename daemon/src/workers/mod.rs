@@ -9,4 +9,4 @@ mod settle;
 
 pub use outbox::{Outbox, deliver};
 pub use post::{Post, campus, relay, relay_heard, sender};
-pub use settle::refused;
+pub use settle::returned;

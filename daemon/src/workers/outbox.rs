@@ -1,7 +1,7 @@
 //! The outbox's worker: it takes the mails that are due, and sends each until it is done, overtaken or too late.
 //!
-//! Nothing is taken out before its outcome is committed. A crash between the server's "250" and that commit is the only
-//! way to send a mail twice, and then it is the same message with the same Message-ID.
+//! Nothing is taken out before its outcome is committed. A mail is sent twice only where the server's "250" is not kept: it got
+//! lost on the way, or we crashed before it was committed. Then it is the same message with the same Message-ID.
 
 use super::lanes::{Heard, Rules};
 use super::post::{Post, relay};

@@ -7,6 +7,7 @@ use super::outbox::Outbox;
 use super::post::Unwritten;
 use super::queue::Claim;
 use crate::dossier::Actor;
+use crate::engine::fuse::Blown;
 use crate::engine::ordered::Ordered;
 use crate::engine::outbox::{self, Due, Errand};
 use crate::engine::{Ask, Engine, Failure};
@@ -123,10 +124,19 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
     outbox.engine.mail.tell(again);
 }
 
-/// Notes that a mail about this person was refused for good, by whomever; where that is one of too many, mail is
-/// paused, and everybody who asks how it is going is told.
-pub fn refused(engine: &Engine, board: &Board, about: Id, why: &str) {
-    let Some(blown) = engine.fuse.note(Some(about)) else { return };
+/// Notes that a mail about this person was refused for good by our mail server.
+fn refused(engine: &Engine, board: &Board, about: Id, why: &str) {
+    paused(board, engine.fuse.note(Some(about)), why);
+}
+
+/// Notes that a mail about this person was taken, and refused for good further on.
+pub fn returned(engine: &Engine, board: &Board, about: Id, why: &str) {
+    paused(board, engine.fuse.returned(about), why);
+}
+
+/// Where that was one too many, mail is paused, and everybody who asks how it is going is told.
+fn paused(board: &Board, blown: Option<Blown>, why: &str) {
+    let Some(blown) = blown else { return };
     let minutes = blown.pause.as_secs() / 60;
     let detail = format!(
         "{} of the last {} mails were refused for good, the last with: {why}. Nothing is sent for {minutes} minutes, so as \
@@ -146,19 +156,24 @@ fn later(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<W
 /// The same mail, due later: twice as long as before, never exactly when the others are.
 fn again(outbox: &Outbox, due: &Due) -> Write {
     let mail = &outbox.engine.settings().mail;
-    let doubled = (0..due.waiting.tries.min(16)).fold(mail.retry_first, |wait, _| wait.saturating_mul(2));
-    let wait = doubled.min(mail.retry_longest);
     let mut byte = [0; 1];
     chance::fill(&mut byte);
-    let [chance] = byte;
-    let jitter =
-        SignedDuration::from_millis(i64::try_from(wait.as_millis()).unwrap_or(0) * i64::from(chance) / 1024);
+    let wait = pause(due.waiting.tries, (mail.retry_first, mail.retry_longest), byte[0]);
     let mut waiting = due.waiting.clone();
     waiting.tries = waiting.tries.saturating_add(1);
-    let at = clock::now().checked_add(wait + jitter).unwrap_or(Timestamp::MAX);
+    let at = clock::now().checked_add(wait).unwrap_or(Timestamp::MAX);
     // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
     let too_late = due.waiting.deadline().checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
     outbox::put(&waiting, at.min(too_late.max(clock::now())))
+}
+
+/// How long to wait after so many tries before this one: the first wait doubled each time, at most the longest, and up to a
+/// quarter more by chance.
+fn pause(tries: u32, (first, longest): (SignedDuration, SignedDuration), chance: u8) -> SignedDuration {
+    let doubled = (0..tries.min(16)).fold(first, |wait, _| wait.saturating_mul(2));
+    let wait = doubled.min(longest);
+    let quarter = i64::try_from(wait.as_millis()).unwrap_or(0) * i64::from(chance) / 1024;
+    wait + SignedDuration::from_millis(quarter)
 }
 
 /// Until the store has it: an outcome that is not kept would send the mail again.
@@ -230,6 +245,21 @@ mod tests {
     fn check(fault: impl Into<Tried>, expected: fn(String) -> Tried) {
         let words = "the words".to_owned();
         assert_eq!(fault.into(), expected(words));
+    }
+
+    #[test]
+    fn each_wait_is_twice_the_one_before_up_to_the_longest_and_a_little_spread() {
+        let wait = |tries, chance| {
+            let seconds = SignedDuration::from_secs;
+            pause(tries, (seconds(30), seconds(1_800)), chance).as_secs_f64()
+        };
+        for (tries, expected) in
+            [(0, 30.0), (1, 60.0), (2, 120.0), (5, 960.0), (6, 1_800.0), (u32::MAX, 1_800.0)]
+        {
+            assert!((wait(tries, 0) - expected).abs() < 1e-6, "{tries}: {}", wait(tries, 0));
+            let most = wait(tries, u8::MAX) / expected;
+            assert!((1.24..=1.25).contains(&most), "{tries}: {most}");
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn waiting(stage: &Stage, login: &str, address: &str) -> Result<(String, Answer)
     // The page is another one when the mail has gone.
     let sent = parvis_stand::run::until(parvis_stand::browser::PATIENCE, || {
         let page = ask(stage, "GET", "/step", &[("Cookie", &cookie)])?;
-        Ok(page.body.contains("remis au service").then_some(page))
+        Ok(page.body.contains("en route vers").then_some(page))
     })?;
     Ok((cookie, sent.context("the mail never went")?))
 }
