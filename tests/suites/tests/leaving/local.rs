@@ -127,7 +127,7 @@ fn mails_leave_by_msmtp_which_needs_no_rights_of_its_own() {
     run::script(&program, &script).unwrap();
     let key = parvis_stand::dkim::key("RSA", Some(2048)).unwrap();
     let config = format!(
-        "[mail]\ntransport = \"sendmail\"\nsendmail = {:?}\n[mail.dkim]\nselector = \"a\"\n",
+        "[mail]\ntransport = \"sendmail\"\nsendmail = {:?}\nretry-first = \"1s\"\n[mail.dkim]\nselector = \"a\"\n",
         program.display().to_string()
     );
     let options =
@@ -140,6 +140,20 @@ fn mails_leave_by_msmtp_which_needs_no_rights_of_its_own() {
     let (name, record) = parvis_stand::dkim::published(&serde_json::from_slice(&report).unwrap()).unwrap();
     parvis_stand::dkim::verify(&mail, &name, &record)
         .expect("the signature outlives the change of line ends");
+    // One recipient's "later" (msmtp says 69) holds nobody else's mail, and is asked again.
+    outside.script("late@laposte.example", Behaviour::Defer(2));
+    outside.script(
+        "queue@laposte.example",
+        Behaviour::Answer(Stage::Dot, "451 4.3.0 queue file write error".to_owned()),
+    );
+    for (login, address) in [("elefevre", "queue"), ("lnguyen", "late"), ("tpetit", "prompt")] {
+        let address = format!("{address}@laposte.example");
+        let mut other = scene.open(login).unwrap();
+        other.step("recovery-address", json!({ "address": address }), "recovery-link").unwrap();
+    }
+    for address in ["prompt@laposte.example", "late@laposte.example"] {
+        outside.wait_for(address, |_| true, Duration::from_secs(20)).unwrap();
+    }
     // A name that nobody has: msmtp says 67 or 68, or its server's code in words; the person is asked for another.
     outside.script("refused@laposte.example", Behaviour::Reject);
     walk.step("recovery-address", json!({ "address": "refused@laposte.example" }), "recovery-link").unwrap();
