@@ -93,9 +93,14 @@ async fn signing_in() {
         let outcome = attempt(settings).await;
         assert_eq!(outcome.as_ref().map_or_else(kind, |_| "ok"), expect, "{offers:?}: {outcome:?}");
         assert!(!format!("{outcome:?}").contains("s3cret"));
-        if expect == "ok" && !xoauth2 {
-            // "\0parvis\0s3cret-word"
-            assert_eq!(peer.commands()[1], "AUTH PLAIN AHBhcnZpcwBzM2NyZXQtd29yZA==");
+        if expect == "ok" {
+            // "\0parvis\0s3cret-word"; "user=parvis\x01auth=Bearer s3cret-word\x01\x01", though PLAIN was offered as well.
+            let asked = if xoauth2 {
+                "AUTH XOAUTH2 dXNlcj1wYXJ2aXMBYXV0aD1CZWFyZXIgczNjcmV0LXdvcmQBAQ=="
+            } else {
+                "AUTH PLAIN AHBhcnZpcwBzM2NyZXQtd29yZA=="
+            };
+            assert_eq!(peer.commands()[1], asked);
         }
     }
 }

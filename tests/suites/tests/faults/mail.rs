@@ -139,14 +139,38 @@ fn a_mail_domain_and_the_campus_have_limits_of_their_own() -> Result<()> {
     assert_eq!((give("a@ailleurs.example")?.0, give("b@AILLEURS.example")?.0), (0, 0));
     let (_, refused) = give("c@ailleurs.example")?;
     assert_eq!(refusal(&refused), "too-many-attempts", "the domain has had its share: {refused}");
-    assert!(
-        refused["refusal"]["retry_after"].as_i64().is_some_and(|wait| (1..=1800).contains(&wait)),
-        "{refused}"
-    );
+    waits(&refused, 1_800);
     assert_eq!(give("a@courriel.example")?.0, 0, "another domain has not");
     let (_, refused) = give("a@troisieme.example")?;
     assert_eq!(refusal(&refused), "too-many-attempts", "the campus has: {refused}");
+    waits(&refused, 1_200);
     Ok(())
+}
+
+#[test]
+fn a_person_has_a_limit_of_their_own() -> Result<()> {
+    let scene = scene("account-address = \"2/1h\"\n")?;
+    let mut walk = scene.open("mdurand")?;
+    let mut give = |address: &str| -> Result<(i32, Value)> {
+        walk.call("recovery-address", json!({ "address": address }))
+    };
+    assert_eq!((give("a@un.example")?.0, give("b@deux.example")?.0), (0, 0));
+    let (_, refused) = give("c@trois.example")?;
+    assert_eq!(refusal(&refused), "too-many-attempts", "{refused}");
+    waits(&refused, 1_800);
+    let mut other = scene.open("lnguyen")?;
+    assert_eq!(
+        other.call("recovery-address", json!({ "address": "c@trois.example" }))?.0,
+        0,
+        "nobody else's"
+    );
+    Ok(())
+}
+
+/// The refusal says for how many seconds at most.
+fn waits(refused: &Value, most: i64) {
+    let wait = refused["refusal"]["retry_after"].as_i64();
+    assert!(wait.is_some_and(|wait| (1..=most).contains(&wait)), "{refused}");
 }
 
 #[test]
