@@ -51,6 +51,7 @@ pub fn test(
     rendered.subject = format!("[test] {}", rendered.subject);
     let sender = workers::sender(&settings).map_err(unwritten)?;
     let id = format!("parvis.test.{}@{}", chance::id(), sender.address().domain());
+    let return_path = workers::trial_path(&settings.mail);
     let letter = Letter {
         to,
         name: None,
@@ -59,7 +60,7 @@ pub fn test(
         date: clock::now(),
         message_id: &id,
         kind: name.as_str(),
-        return_path: None,
+        return_path: return_path.as_ref(),
     };
     let composed = compose(&sender, &letter).map_err(unwritten)?;
     let transcript = Transcript::default();

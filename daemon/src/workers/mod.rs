@@ -8,5 +8,5 @@ mod queue;
 mod settle;
 
 pub use outbox::{Outbox, deliver};
-pub use post::{Post, campus, relay, relay_heard, sender};
+pub use post::{Post, campus, relay, relay_heard, sender, trial_path};
 pub use settle::returned;

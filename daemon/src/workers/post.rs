@@ -215,6 +215,12 @@ pub fn sender(settings: &Settings) -> Result<Sender, crate::mail::ComposeError> 
     Ok(sender.signed_by(settings.mail.dkim.clone()))
 }
 
+/// What stands as the sender on the envelope of every mail, for one that is only tried: a return path about as long as the others, and
+/// nobody's.
+pub fn trial_path(mail: &MailSettings) -> Option<Address> {
+    mail.bounces.as_ref().and_then(|path| path.of(&"trial".repeat(9)).ok())
+}
+
 /// The mail server's handle.
 pub fn relay(mail: &MailSettings) -> Result<Relay, RelayFault> {
     Relay::new(reached(mail))

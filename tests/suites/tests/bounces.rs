@@ -156,3 +156,20 @@ fn a_forged_report_changes_nothing() -> Result<()> {
     walk.step("state", json!({}), "charter")?;
     Ok(())
 }
+
+/// A server that takes only some senders must be asked for the one that every mail has.
+#[test]
+fn what_is_only_tried_comes_from_the_return_path_too() -> Result<()> {
+    let campus = campus()?;
+    let daemon = &campus.scene.daemon;
+    let said = String::from_utf8(daemon.ctl(&["check"])?.stdout)?;
+    assert!(said.contains("it takes mails from parvis+"), "{said}");
+    let out = daemon.ctl(&["mail", "test", ADDRESS])?;
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    let mail = campus.outside.wait_for(ADDRESS, |_| true, LIMIT)?;
+    assert!(mail.from.starts_with("parvis+") && mail.from.ends_with("@univ.example"), "{}", mail.from);
+    // Nobody's: a report on it is not taken for anybody's, nor sent back.
+    let taken = campus.hand_over(&report(&mail.from, "failed", "550 5.1.1 unknown"))?;
+    assert_eq!((&taken["ok"], &taken["taken"]), (&json!(true), &json!(false)), "{taken}");
+    Ok(())
+}

@@ -145,8 +145,10 @@ async fn mail_server(settings: &Settings, notes: &mut Notes) {
             );
         }
     };
-    match tokio::time::timeout(MAIL_TIME, relay.probe(sender.address())).await {
-        Ok(Ok(found)) => reached(&server, settings, &found, notes),
+    // Servers may take only some senders: it is asked for the one that mails have.
+    let sender = workers::trial_path(&settings.mail).unwrap_or_else(|| sender.address().clone());
+    match tokio::time::timeout(MAIL_TIME, relay.probe(&sender)).await {
+        Ok(Ok(found)) => reached((&server, &sender), settings, &found, notes),
         Ok(Err(error)) => {
             let action = "check mail.transport and where it leads, mail.security and the server's log; mails wait meanwhile";
             notes.failure(format!("{server}: {error}"), "a server that takes our mails", action);
@@ -158,7 +160,12 @@ async fn mail_server(settings: &Settings, notes: &mut Notes) {
     }
 }
 
-fn reached(server: &str, settings: &Settings, found: &mail::Probe, notes: &mut Notes) {
+fn reached(
+    (server, sender): (&str, &mail::Address),
+    settings: &Settings,
+    found: &mail::Probe,
+    notes: &mut Notes,
+) {
     let signed_in = if found.signed_in { ", signed in" } else { "" };
     notes.ok(match (&settings.mail.way, found.encrypted) {
         (Way::Sendmail(_), _) => format!("{server} is there, and can be run"),
@@ -167,7 +174,7 @@ fn reached(server: &str, settings: &Settings, found: &mail::Probe, notes: &mut N
         (_, false) => format!("{server} is reached, in clear{signed_in}"),
     });
     if let Some(reply) = &found.sender_reply {
-        notes.ok(format!("it takes mails from {}: {reply}", settings.mail.from));
+        notes.ok(format!("it takes mails from {sender}: {reply}"));
     }
     leaving::way(&settings.mail, notes);
     if !found.smtputf8 {
