@@ -257,6 +257,7 @@ fn an_address_that_was_refused_may_be_given_again_once_its_link_has_ended() {
     assert_eq!(world.ask(Request::Resend { session }), Err(Refusal::AddressRefused(Field::Forward)));
     world.until("2026-09-03T00:00:00");
     let session = world.sign_in().unwrap();
+    assert_eq!(world.state(session), Ok(Some(Step::ForwardLink)), "a page that can send it again");
     assert_eq!(world.ask(Request::Resend { session }), Ok(Answer::State));
     assert_eq!(world.mails.last().unwrap().to, "third@example.net");
     assert_eq!(world.state(session), Ok(Some(Step::ForwardLink)));

@@ -279,8 +279,8 @@ fn sentence(refusal: &Refusal) -> String {
             format!("the person is at {}: there is no mail to send", view::step(*step).as_str())
         }
         Refusal::LinkUnknown => {
-            "there is no mail to send: the person gives an address on the page, and the directory has none \
-             that they may be invited at"
+            "there is no mail to send: the person gives an address on the page, and the directory has none, \
+             or their population is not invited"
                 .to_owned()
         }
         Refusal::LinkUsed(at) => format!("the link was used at {at}"),

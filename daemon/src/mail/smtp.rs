@@ -307,7 +307,13 @@ impl Live {
         if mail.from.needs_smtputf8() || mail.to.needs_smtputf8() {
             if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
                 let words = "the mail server takes no addresses outside ASCII (it lacks SMTPUTF8)".to_owned();
-                return Err(Stop { error: SendError::Unable { words }, broken: false });
+                // The sender is every mail's; the recipient is one.
+                let error = if mail.from.needs_smtputf8() {
+                    SendError::Configuration { code: None, words: format!("{words}, and the sender is one") }
+                } else {
+                    SendError::Unable { words }
+                };
+                return Err(Stop { error, broken: false });
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }

@@ -100,10 +100,13 @@ mod tests {
     #[test]
     fn a_time_never_follows_a_preposition() {
         // "until on 2 September", « jusqu’à le 2 septembre ».
-        for text in
-            [include_str!("../../../conf/locales/fr.ftl"), include_str!("../../../conf/locales/en.ftl")]
-        {
-            for named in ["{ $deadline }", "{ $at }"] {
+        for text in [
+            include_str!("../../../conf/locales/fr.ftl"),
+            include_str!("../../../conf/locales/en.ftl"),
+            include_str!("../../../conf/pages/fr.ftl"),
+            include_str!("../../../conf/pages/en.ftl"),
+        ] {
+            for named in ["{ $deadline }", "{ $at }", "{ $until }"] {
                 for (at, _) in text.match_indices(named) {
                     let word = text[..at].trim_end().rsplit([' ', '\n']).next().unwrap_or_default();
                     assert!(!["until", "by", "on", "à", "jusqu’à", "le"].contains(&word), "{word} {named}");

@@ -151,6 +151,10 @@ async fn addresses_outside_ascii_need_a_server_that_takes_them() {
     let mut connection = connect(settings(&unable)).await.unwrap();
     assert_eq!(kind(&connection.send(&mail).await.unwrap_err()), "unable");
     connection.send(&mail_to("jose@bücher.example")).await.unwrap();
+    // A sender that is one is nobody's address, and every mail's.
+    let mut ours = mail_to("jose@example.org");
+    ours.from = parvisd::mail::Address::parse("ne-pas-répondre@univ.example").unwrap();
+    assert_eq!(kind(&connection.send(&ours).await.unwrap_err()), "us");
 }
 
 #[tokio::test]

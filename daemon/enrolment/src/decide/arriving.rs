@@ -3,7 +3,7 @@
 use super::work::Work;
 use crate::enrolment::Stage;
 use crate::event::Answer;
-use crate::link::{Delivery, Id, Purpose};
+use crate::link::{Id, Purpose};
 use crate::refusal::{Field, Refusal};
 
 /// `check`: the person has proven the provisional password, and goes on at our pages.
@@ -50,10 +50,9 @@ pub(super) fn state(work: &mut Work, session: Id) -> Result<Answer, Refusal> {
         }
         Stage::Unseen | Stage::Closed { .. } => return Err(work.out_of_order()),
     };
-    match work.next.newest(purpose).map(|link| &link.delivery) {
-        Some(Delivery::Refused(..)) => Err(Refusal::AddressRefused(field)),
-        Some(Delivery::Queued | Delivery::Sent(_) | Delivery::Deferred(..)) | None => Ok(Answer::State),
-    }
+    // Once the link has ended, the same address may be given again: that is the step's own page.
+    let in_vain = work.next.newest(purpose).is_some_and(|link| link.in_vain(work.now()));
+    if in_vain { Err(Refusal::AddressRefused(field)) } else { Ok(Answer::State) }
 }
 
 fn admissible(work: &Work) -> Result<(), Refusal> {

@@ -130,7 +130,7 @@ async fn one(ldap: &mut Ldap, person: &Person) -> Result<()> {
 
 /// What each of them gives as recovery and as forwarding address.
 fn address(person: &Person) -> String {
-    format!("{}@perso.example", person.login)
+    format!("{}@outside.example", person.login)
 }
 
 /// The shipped `directory.address-filter`.

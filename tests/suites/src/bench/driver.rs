@@ -94,7 +94,7 @@ impl Crowd {
 
 /// All ten steps of one person.
 fn walk(client: &mut Client, inbox: &Inbox, person: &Person, clock: &Clock) -> Result<()> {
-    let address = format!("{}@perso.example", person.login);
+    let address = format!("{}@outside.example", person.login);
     let (locale, asker) = (None, None);
     let open = Open { login: person.login.clone(), return_to: None, locale: None, client: None };
     let here = clock.time(0, || ask(client, &Call::Open(open), Step::RecoveryAddress))?;
