@@ -14,6 +14,8 @@ mod kills;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod moved;
+#[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod peers;
