@@ -27,6 +27,12 @@ recovery-address-title = Your recovery address
 recovery-address-lead = Give a personal e-mail address outside the university that you read. We will send an activation link to it, and you will need it if you ever lose your password.
 recovery-link-title = Check your e-mail
 recovery-link-lead = An activation link was sent to { $address }. It expires { $deadline }. Open it on any device: this page moves on by itself.
+# Why the mail has not been taken yet.
+mail-later = The mail service of your address asks us to come back later. You have nothing to do.
+mail-full = The mailbox is full. Make room in it, or give another address below.
+mail-ours = Our own mail service is in trouble for the moment. You have nothing to do.
+mail-paused = Our sending is paused for the moment. Your mail leaves by itself afterwards.
+mail-unconfirmed = It left, but nobody confirmed that it was taken. If it has not come in a few minutes, have it sent again.
 charter-title = The IT charter
 charter-lead = Read the charter, then tick the box to accept it.
 listing-title = The public directory

@@ -27,6 +27,12 @@ recovery-address-title = Votre adresse mail de secours
 recovery-address-lead = Donnez une adresse mail personnelle, extérieure à l’établissement, que vous consultez. Nous y enverrons un lien d’activation, et vous en aurez besoin si vous perdez votre mot de passe.
 recovery-link-title = Consultez votre messagerie
 recovery-link-lead = Un lien d’activation vient d’être envoyé à { $address }. Il expire { $deadline }. Ouvrez-le sur l’appareil de votre choix : cette page avancera d’elle-même.
+# Pourquoi le mail n’est pas encore parti.
+mail-later = Le service de messagerie de votre adresse nous demande de revenir plus tard. Vous n’avez rien à faire.
+mail-full = La boîte est pleine. Faites-y de la place, ou donnez une autre adresse ci-dessous.
+mail-ours = Notre propre service de messagerie est en difficulté pour le moment. Vous n’avez rien à faire.
+mail-paused = Nos envois sont suspendus pour le moment. Votre mail partira ensuite tout seul.
+mail-unconfirmed = Il est parti, mais personne n’a confirmé l’avoir reçu. S’il n’est pas arrivé dans quelques minutes, faites-le renvoyer.
 charter-title = La charte informatique
 charter-lead = Lisez la charte, puis cochez la case pour l’accepter.
 listing-title = L’annuaire public de l’établissement

@@ -171,6 +171,10 @@ pub enum MailOutcome {
     Deferred(String),
     /// Never; the reason in words.
     Refused(String),
+    /// The mail server had it whole, more than once, and never said that it took it. What happened, in words.
+    Unconfirmed(String),
+    /// It was never taken, and its deadline has passed.
+    GivenUp,
 }
 
 /// What a mail system reports of a mail after it was taken (RFC 3464). The reason in words.

@@ -48,6 +48,10 @@ pub enum Delivery {
     Deferred(Timestamp, String),
     /// Refused for good. The reason is in words.
     Refused(Timestamp, String),
+    /// It left, and nobody confirmed that it was taken: it may arrive. What happened is in words.
+    Unconfirmed(Timestamp, String),
+    /// Not sent before its deadline, and not tried again. The reason is in words.
+    GivenUp(Timestamp, String),
 }
 
 /// One mailed link.
@@ -88,6 +92,17 @@ pub enum Usable {
     Superseded(Timestamp),
     /// It was used then.
     Used(Timestamp),
+}
+
+impl Delivery {
+    /// Why it has not, or perhaps not, been taken: in words, where it was tried.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Queued | Self::Sent(_) => None,
+            Self::Deferred(_, why) | Self::Refused(_, why) => Some(why),
+            Self::Unconfirmed(_, why) | Self::GivenUp(_, why) => Some(why),
+        }
+    }
 }
 
 impl Link {

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use parvis_enrolment::deadline::Validity;
 use parvis_enrolment::event::{MailOutcome, Report};
-use parvis_enrolment::link::Usable;
+use parvis_enrolment::link::{Delivery, Usable};
 use parvis_enrolment::policy::Forwarding;
 use parvis_enrolment::refusal::Field;
 use parvis_enrolment::{
@@ -225,6 +225,38 @@ fn an_address_that_the_mail_system_refuses_is_said_to_be_refused() {
     );
     world.mail(session, Some("other@example.net")).unwrap();
     assert_eq!(world.step(), Some(Step::Password), "the recovery address needs no second proof");
+}
+
+#[test]
+fn a_mail_that_never_left_in_time_says_with_what_it_was_put_off() {
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    let session = world.sign_in().unwrap();
+    world.give(session, ADDRESS).unwrap();
+    let order = world.mails.last().unwrap().clone();
+    world.tell(Event::Mailed(order.mail, MailOutcome::Deferred("451 later".to_owned()))).unwrap();
+    world.now = order.deadline + SignedDuration::from_secs(1);
+    assert_eq!(wanted(&world.enrolment, &order, world.now), Wanted::TooLate);
+    world.tell(Event::Mailed(order.mail, MailOutcome::GivenUp)).unwrap();
+    let link = world.enrolment.newest(Purpose::Recovery).unwrap();
+    let why = "its deadline has passed; before that: 451 later".to_owned();
+    assert_eq!(link.delivery, Delivery::GivenUp(world.now, why));
+    // The mail that never was tried has no more to say; one that was refused stays refused.
+    for (before, after) in [
+        (None, "its deadline has passed"),
+        (Some(MailOutcome::Refused("550".to_owned())), "550"),
+        (
+            Some(MailOutcome::Unconfirmed("cut off".to_owned())),
+            "its deadline has passed; before that: cut off",
+        ),
+    ] {
+        let mut world = World::at("2026-09-01T10:00:00", "staff");
+        let session = world.sign_in().unwrap();
+        world.give(session, ADDRESS).unwrap();
+        let mail = world.mails.last().unwrap().mail;
+        before.map(|outcome| world.tell(Event::Mailed(mail, outcome)).unwrap());
+        world.tell(Event::Mailed(mail, MailOutcome::GivenUp)).unwrap();
+        assert_eq!(world.enrolment.newest(Purpose::Recovery).unwrap().delivery.why(), Some(after));
+    }
 }
 
 #[test]

@@ -423,9 +423,13 @@ fn a_mail_that_ends_after_its_person_was_erased_writes_nothing() {
     let erased = world.enrolment.clone();
     for before in [unseen, erased] {
         world.enrolment = before.clone();
-        for outcome in
-            [MailOutcome::Sent, MailOutcome::Deferred("busy".into()), MailOutcome::Refused("no".into())]
-        {
+        for outcome in [
+            MailOutcome::Sent,
+            MailOutcome::Deferred("busy".into()),
+            MailOutcome::Refused("no".into()),
+            MailOutcome::Unconfirmed("cut off".into()),
+            MailOutcome::GivenUp,
+        ] {
             let decision = world.tell(Event::Mailed(common::id(1), outcome)).unwrap();
             assert_eq!((decision.effects, &world.enrolment), (Vec::new(), &before));
         }

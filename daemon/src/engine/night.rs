@@ -9,6 +9,16 @@ use std::collections::BTreeMap;
 
 /// The most lines of a list; of the others, the number is said.
 pub const MOST: usize = 12;
+/// The facts that say what became of a mail, in the order in which their counts are said.
+pub const MAILS: [&str; 7] = [
+    "mail-sent",
+    "mail-unconfirmed",
+    "mail-deferred",
+    "mail-delayed",
+    "mail-refused",
+    "mail-given-up",
+    "mail-bounced",
+];
 /// The longest reason that is quoted, in characters.
 const LONGEST: usize = 160;
 

@@ -19,6 +19,8 @@ pub struct Waiting {
     pub ordered: Timestamp,
     /// How often it was tried.
     pub tries: u32,
+    /// How often it left whole, without a word whether it was taken: each time it may have arrived.
+    pub unanswered: u32,
 }
 
 /// What a mail is.
@@ -63,11 +65,18 @@ struct Stored {
     report: Option<ReportOrder>,
     ordered: Timestamp,
     tries: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    unanswered: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way to ask")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl From<Waiting> for Stored {
-    fn from(Waiting { errand, ordered, tries }: Waiting) -> Self {
-        let none = Self { person: None, order: None, locale: None, report: None, ordered, tries };
+    fn from(Waiting { errand, ordered, tries, unanswered }: Waiting) -> Self {
+        let none = Self { person: None, order: None, locale: None, report: None, ordered, tries, unanswered };
         match errand {
             Errand::Person { person, order, locale } => {
                 Self { person: Some(person), order: Some(order), locale, ..none }
@@ -81,13 +90,13 @@ impl TryFrom<Stored> for Waiting {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
-        let Stored { person, order, locale, report, ordered, tries } = stored;
+        let Stored { person, order, locale, report, ordered, tries, unanswered } = stored;
         let errand = match (person, order, report) {
             (Some(person), Some(order), None) => Errand::Person { person, order, locale },
             (None, None, Some(report)) => Errand::Report(Box::new(report)),
             _ => return Err("a mail is about a person or a night"),
         };
-        Ok(Self { errand, ordered, tries })
+        Ok(Self { errand, ordered, tries, unanswered })
     }
 }
 
@@ -105,12 +114,16 @@ pub struct Due {
 impl Waiting {
     /// A mail that was just ordered.
     pub fn new(person: PersonId, order: MailOrder, locale: Option<String>, now: Timestamp) -> Self {
-        Self { errand: Errand::Person { person, order, locale }, ordered: now, tries: 0 }
+        Self::of(Errand::Person { person, order, locale }, now)
     }
 
     /// A report that was just ordered.
     pub fn report(report: ReportOrder, now: Timestamp) -> Self {
-        Self { errand: Errand::Report(Box::new(report)), ordered: now, tries: 0 }
+        Self::of(Errand::Report(Box::new(report)), now)
+    }
+
+    fn of(errand: Errand, now: Timestamp) -> Self {
+        Self { errand, ordered: now, tries: 0, unanswered: 0 }
     }
 
     /// The mail's name.

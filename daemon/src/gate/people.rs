@@ -128,6 +128,10 @@ fn delivery(settings: &crate::config::Settings, delivery: &parvis_enrolment::Del
         Delivery::Sent(at) => format!("accepted by the mail server {}", civil(settings, *at)),
         Delivery::Deferred(at, why) => format!("deferred {}: {why}", civil(settings, *at)),
         Delivery::Refused(at, why) => format!("refused {}: {why}", civil(settings, *at)),
+        Delivery::Unconfirmed(at, why) => {
+            format!("left {}, not confirmed, perhaps arrived: {why}", civil(settings, *at))
+        }
+        Delivery::GivenUp(at, why) => format!("given up {}: {why}", civil(settings, *at)),
     }
 }
 

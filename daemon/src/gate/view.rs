@@ -3,6 +3,7 @@
 use super::hook::{Desk, Trouble};
 use crate::config::Settings;
 use crate::engine::keys::{Kind, Token};
+use crate::mail::{Held, held};
 use crate::service::clock;
 use crate::words::{Value, civil, deadline, meant};
 use jiff::{SignedDuration, Timestamp};
@@ -129,12 +130,24 @@ impl<'a> Viewer<'a> {
 
     fn sent_by(&self, link: &Link) -> Sent {
         use parvis_enrolment::Delivery as Kept;
+        let paused = self.desk.gate.board.is_down("mail").then_some("mail-paused");
         let (delivery, at, detail) = match &link.delivery {
-            Kept::Queued => (Delivery::Queued, None, None),
+            Kept::Queued => (Delivery::Queued, None, paused),
             Kept::Sent(at) => (Delivery::Sent, Some(at), None),
-            Kept::Deferred(at, why) => (Delivery::Deferred, Some(at), Some(why.clone())),
-            Kept::Refused(at, why) => (Delivery::Refused, Some(at), Some(why.clone())),
+            Kept::Unconfirmed(at, _) => (Delivery::Sent, Some(at), Some("mail-unconfirmed")),
+            Kept::Deferred(at, why) => {
+                let why = match held(why) {
+                    Held::Later => "mail-later",
+                    Held::Full => "mail-full",
+                    Held::Ours => "mail-ours",
+                };
+                (Delivery::Deferred, Some(at), paused.or(Some(why)))
+            }
+            // Its link has ended, too, and that is what the page is about.
+            Kept::GivenUp(at, _) => (Delivery::Deferred, Some(at), None),
+            Kept::Refused(at, _) => (Delivery::Refused, Some(at), None),
         };
+        let detail = detail.map(|why| self.say(why, &[]));
         let ready =
             link.mailed.checked_add(self.settings.policy.limits.resend_cooldown).unwrap_or(link.mailed);
         // Up to the next whole second: 0 is when it may be asked for.

@@ -10,6 +10,7 @@ pub mod address;
 mod clean;
 mod commands;
 mod dkim;
+mod held;
 pub mod message;
 mod mx;
 mod night;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use address::{Address, AddressFault};
 pub use dkim::{DkimFault, Signer};
+pub use held::{Held, held};
 pub use message::{ComposeError, Composed, Letter, Sender, compose};
 pub use mx::MailDomains;
 pub use relay::{Accepted, Connection, Probe, Relay};

@@ -25,7 +25,7 @@ pub struct Report {
     pub swept: Vec<Counted>,
     /// Where people are: the steps' names, `activating`, `no-population`.
     pub steps: Vec<Counted>,
-    /// What became of mails: `mail-sent`, `mail-deferred`, `mail-delayed`, `mail-refused`, `mail-bounced`.
+    /// What became of mails: the names of the facts, from `mail-sent` to `mail-bounced`.
     pub mails: Vec<Counted>,
     /// Why mails were not taken: the mail servers' words.
     pub reasons: Vec<Counted>,
@@ -133,7 +133,15 @@ impl Report {
                 "activating",
                 "no-population",
             ]),
-            mails: all(&["mail-sent", "mail-deferred", "mail-delayed", "mail-refused", "mail-bounced"]),
+            mails: all(&[
+                "mail-sent",
+                "mail-unconfirmed",
+                "mail-deferred",
+                "mail-delayed",
+                "mail-refused",
+                "mail-given-up",
+                "mail-bounced",
+            ]),
             reasons: vec![
                 Counted::new("450 4.2.0 … Recipient address rejected, greylisted", 16),
                 Counted::new("550 5.1.1 … User unknown", 9),

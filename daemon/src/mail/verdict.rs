@@ -96,19 +96,20 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    /// Whether no recipient is named yet: what is said can only be about us.
+    /// Where no recipient is named yet: what is said can only be about us.
+    pub(crate) const BEFORE_RECIPIENT: [Self; 8] = [
+        Self::Connect,
+        Self::Greeting,
+        Self::StartTls,
+        Self::Tls,
+        Self::Auth,
+        Self::Noop,
+        Self::Rset,
+        Self::MailFrom,
+    ];
+
     fn is_before_recipient(self) -> bool {
-        match self {
-            Self::Connect
-            | Self::Greeting
-            | Self::StartTls
-            | Self::Tls
-            | Self::Auth
-            | Self::Noop
-            | Self::Rset
-            | Self::MailFrom => true,
-            Self::RcptTo | Self::Data | Self::Message => false,
-        }
+        Self::BEFORE_RECIPIENT.contains(&self)
     }
 
     pub(crate) fn as_str(self) -> &'static str {

@@ -74,6 +74,12 @@ impl Board {
         parts.iter().map(|(name, part)| (*name, part.clone())).collect()
     }
 
+    /// Whether nothing of this part works.
+    pub fn is_down(&self, name: &str) -> bool {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.get(name).is_some_and(|part| part.state == State::Down)
+    }
+
     /// One line for `systemctl status`.
     pub fn summary(&self) -> String {
         let parts = self.parts();

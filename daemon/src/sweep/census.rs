@@ -1,15 +1,13 @@
 //! What the sweep sees as it goes through everybody, for the report: counts, and the few names that somebody must look at.
 
 use crate::dossier::Kept;
-use crate::engine::night::{List, Night, Reason, quoted};
+use crate::engine::night::{List, MAILS, Night, Reason, quoted};
 use jiff::Timestamp;
 use parvis_enrolment::{Enrolment, Policy, Stage, Step};
 use std::collections::HashMap;
 
 /// The most different reasons that are told apart.
 const MOST_REASONS: usize = 1000;
-/// The facts about mails that are counted.
-const MAILS: [&str; 5] = ["mail-sent", "mail-deferred", "mail-delayed", "mail-refused", "mail-bounced"];
 
 /// A count in the making.
 pub struct Census {

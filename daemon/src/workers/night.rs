@@ -2,7 +2,7 @@
 //! to word.
 
 use crate::config::Settings;
-use crate::engine::night::{List, Night};
+use crate::engine::night::{List, MAILS, Night};
 use crate::mail::Locale;
 use crate::mail::values::{Counted, Names, Report, Trouble};
 use crate::words::{Words, ago};
@@ -20,7 +20,6 @@ const STEPS: [&str; 9] = [
     "activating",
     "no-population",
 ];
-const MAILS: [&str; 5] = ["mail-sent", "mail-deferred", "mail-delayed", "mail-refused", "mail-bounced"];
 const SWEPT: [&str; 4] = ["expire", "close", "purge", "tidy"];
 
 /// What the template prints.

@@ -36,8 +36,6 @@ const SLOW_SHARE: u32 = 10;
 /// A domain that says "later" to everything is tried again at least so often.
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
-const TOO_LATE: &str = "its deadline has passed";
-
 /// What the senders share.
 pub struct Outbox {
     pub(super) engine: Arc<Engine>,
@@ -260,7 +258,7 @@ fn compose(outbox: &Outbox, due: &Due, claim: &mut Claim) -> Option<Result<Compo
                 Err(error) => {
                     tracing::error!(%error, mail = %order.mail, "failed to look at a mail's person");
                     if now > order.deadline {
-                        return Some(Err(Tried::Unwanted(TOO_LATE)));
+                        return Some(Err(Tried::GivenUp));
                     }
                     claim.put_off();
                     return None;
@@ -272,13 +270,13 @@ fn compose(outbox: &Outbox, due: &Due, claim: &mut Claim) -> Option<Result<Compo
             match wanted(&dossier.enrolment, order, now) {
                 Wanted::Yes => {}
                 Wanted::Overtaken => return Some(Err(Tried::Unwanted("it was overtaken"))),
-                Wanted::TooLate => return Some(Err(Tried::Unwanted(TOO_LATE))),
+                Wanted::TooLate => return Some(Err(Tried::GivenUp)),
             }
             let page = locale.as_deref();
             outbox.post().compose(&outbox.engine, (&dossier.enrolment, order, page), waiting.ordered)
         }
         Errand::Report(report) if now > report.deadline => {
-            return Some(Err(Tried::Unwanted(TOO_LATE)));
+            return Some(Err(Tried::GivenUp));
         }
         Errand::Report(report) => outbox.post().report(&outbox.engine, report, waiting.ordered),
     };

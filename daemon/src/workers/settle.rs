@@ -11,7 +11,7 @@ use crate::engine::fuse::Blown;
 use crate::engine::ordered::Ordered;
 use crate::engine::outbox::{self, Due, Errand};
 use crate::engine::{Ask, Engine, Failure};
-use crate::mail::SendError;
+use crate::mail::{SendError, held};
 use crate::service::health::{Board, State};
 use crate::service::{chance, clock};
 use crate::store::{Commit, Write};
@@ -23,11 +23,16 @@ use std::time::Duration;
 /// A mail whose outcome cannot be kept at all is left alone for so long: it may have been sent.
 const UNKEPT: Duration = Duration::from_secs(3600);
 
+/// A mail leaves so often without a word whether it was taken.
+const MOST_COPIES: u32 = 3;
+
 /// What became of one try.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tried {
     /// Nobody wants it any more, for this reason.
     Unwanted(&'static str),
+    /// Its deadline has passed, and it is still wanted.
+    GivenUp,
     Sent,
     /// Not to this address, ever: its person is asked for another.
     Refused(String),
@@ -36,6 +41,8 @@ pub(super) enum Tried {
     /// The same, because of what the message is or whom it comes from: somebody should look, too.
     Disliked(String),
     Later(String),
+    /// The server had all of it, and did not say whether it took it.
+    Unanswered(String),
     /// Nothing that the person could mend, and worth saying at once: a server that does not answer, a template that
     /// cannot be rendered. Tried again until its deadline.
     Trouble(String),
@@ -48,8 +55,9 @@ impl Tried {
     pub(super) fn heard(&self) -> Heard {
         match self {
             Self::Sent | Self::Refused(_) | Self::Disliked(_) => Heard::Settled,
-            Self::Later(_) => Heard::Later,
-            Self::Trouble(_) | Self::Held(_) | Self::Unwanted(_) | Self::Unsendable(_) => Heard::Nothing,
+            Self::Later(_) | Self::Unanswered(_) => Heard::Later,
+            Self::Trouble(_) | Self::Held(_) => Heard::Nothing,
+            Self::Unwanted(_) | Self::GivenUp | Self::Unsendable(_) => Heard::Nothing,
         }
     }
 }
@@ -62,7 +70,8 @@ impl From<SendError> for Tried {
             SendError::Permanent { address_fault: false, words, .. } => Self::Disliked(words),
             SendError::Unable { words } => Self::Unsendable(words),
             SendError::Transient { about_us: true, words, .. } => Self::Trouble(words),
-            SendError::Transient { words, .. } | SendError::MaybeSent { words } => Self::Later(words),
+            SendError::Transient { words, .. } => Self::Later(words),
+            SendError::MaybeSent { words } => Self::Unanswered(words),
             SendError::Configuration { words, .. } => Self::Held(words),
         }
     }
@@ -89,6 +98,10 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
             tracing::info!(%mail, %why, "a mail is not sent");
             (None, vec![gone])
         }
+        Tried::GivenUp => {
+            tracing::warn!(%mail, "a mail is given up: its deadline has passed");
+            (Some(MailOutcome::GivenUp), vec![gone])
+        }
         Tried::Sent => {
             outbox.tell(State::Working, "the mail server takes our mails");
             outbox.engine.fuse.note(None);
@@ -108,6 +121,10 @@ pub(super) async fn settle(outbox: &Outbox, due: &Due, claim: &mut Claim, tried:
                 outbox.tell(State::Degraded, &why);
             }
             later(outbox, due, why)
+        }
+        Tried::Unanswered(why) => {
+            outbox.tell(State::Degraded, &why);
+            unanswered(outbox, due, why)
         }
         Tried::Trouble(why) => {
             outbox.tell(State::Degraded, &why);
@@ -146,21 +163,48 @@ fn paused(board: &Board, blown: Option<Blown>, why: &str) {
     board.set("mail", State::Down, &detail);
 }
 
-/// The outcome to tell, once, and the mail due again.
+/// The outcome to tell where it is news, and the mail due again.
 fn later(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<Write>) {
     tracing::info!(mail = %due.waiting.mail(), %why, tries = due.waiting.tries + 1, "a mail will be tried again");
-    let told = (due.waiting.tries == 0).then_some(MailOutcome::Deferred(why));
-    (told, vec![outbox::settle(due), again(outbox, due)])
+    let told = is_news(outbox, due, &why).then_some(MailOutcome::Deferred(why));
+    (told, vec![outbox::settle(due), again(outbox, due, due.waiting.tries, due.waiting.unanswered)])
+}
+
+/// Whether its person is told why it waits: at first, and when that means something else to them than before.
+fn is_news(outbox: &Outbox, due: &Due, why: &str) -> bool {
+    let Errand::Person { person, order, .. } = &due.waiting.errand else { return false };
+    let before = || {
+        let dossier = outbox.engine.dossier(*person).ok()??;
+        let link = dossier.enrolment.link(order.link?)?;
+        link.delivery.why().map(held)
+    };
+    due.waiting.tries == 0 || before().is_some_and(|before| before != held(why))
+}
+
+/// A mail that may have arrived: the same once more soon, once more late, and then it is left to its person to ask for
+/// another. A server that breaks off behind each mail that it takes would fill their mailbox otherwise.
+fn unanswered(outbox: &Outbox, due: &Due, why: String) -> (Option<MailOutcome>, Vec<Write>) {
+    let (mail, copies) = (due.waiting.mail(), due.waiting.unanswered.saturating_add(1));
+    if copies >= MOST_COPIES {
+        tracing::warn!(%mail, %why, copies, "a mail left again and again and was never confirmed: it is not sent again");
+        return (Some(MailOutcome::Unconfirmed(why)), vec![outbox::settle(due)]);
+    }
+    tracing::info!(%mail, %why, copies, "a mail left and was not confirmed: it will be tried again");
+    let told = is_news(outbox, due, &why).then_some(MailOutcome::Deferred(why));
+    // After the second, as long as any mail waits at most: a server that is being mended comes back meanwhile.
+    let tries = if copies == 1 { 0 } else { u32::MAX };
+    (told, vec![outbox::settle(due), again(outbox, due, tries, copies)])
 }
 
 /// The same mail, due later: twice as long as before, never exactly when the others are.
-fn again(outbox: &Outbox, due: &Due) -> Write {
+fn again(outbox: &Outbox, due: &Due, tries: u32, unanswered: u32) -> Write {
     let mail = &outbox.engine.settings().mail;
     let mut byte = [0; 1];
     chance::fill(&mut byte);
-    let wait = pause(due.waiting.tries, (mail.retry_first, mail.retry_longest), byte[0]);
+    let wait = pause(tries, (mail.retry_first, mail.retry_longest), byte[0]);
     let mut waiting = due.waiting.clone();
     waiting.tries = waiting.tries.saturating_add(1);
+    waiting.unanswered = unanswered;
     let at = clock::now().checked_add(wait).unwrap_or(Timestamp::MAX);
     // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
     let too_late = due.waiting.deadline().checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
@@ -281,7 +325,7 @@ mod tests {
         check(transient(Some(451), false), Tried::Later);
         check(transient(Some(421), true), Tried::Trouble);
         check(transient(None, true), Tried::Trouble);
-        check(SendError::MaybeSent { words: "the words".to_owned() }, Tried::Later);
+        check(SendError::MaybeSent { words: "the words".to_owned() }, Tried::Unanswered);
         check(SendError::Configuration { code: None, words: "the words".to_owned() }, Tried::Held);
     }
 }

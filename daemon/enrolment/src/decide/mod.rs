@@ -87,23 +87,20 @@ pub enum Wanted {
 
 /// Whether a mail is still worth sending now: asked right before it is sent.
 pub fn wanted(enrolment: &Enrolment, order: &MailOrder, now: Timestamp) -> Wanted {
-    if now.as_second() > order.deadline.as_second() {
-        return Wanted::TooLate;
-    }
+    let late = now.as_second() > order.deadline.as_second();
+    let in_time = if late { Wanted::TooLate } else { Wanted::Yes };
     match (order.kind, order.link) {
-        (MailKind::Activated | MailKind::PasswordChanged, _) => Wanted::Yes,
+        (MailKind::Activated | MailKind::PasswordChanged, _) => in_time,
         // Whoever has finished meanwhile, or begun again elsewhere, is not told that they stopped.
-        (MailKind::Reminder, None) if reminding::proven(enrolment) == Some(order.to.as_str()) => Wanted::Yes,
+        (MailKind::Reminder, None) if reminding::proven(enrolment) == Some(order.to.as_str()) => in_time,
         (MailKind::Link | MailKind::Forward | MailKind::Invitation | MailKind::Reminder, None) => {
             Wanted::Overtaken
         }
         (MailKind::Link | MailKind::Forward | MailKind::Invitation | MailKind::Reminder, Some(id)) => {
-            match enrolment.link(id) {
-                Some(link) if link.live(now) && link.mail == order.mail => Wanted::Yes,
-                Some(link) if link.mail == order.mail && matches!(link.usable(now), Usable::Expired(_)) => {
-                    Wanted::TooLate
-                }
-                Some(_) | None => Wanted::Overtaken,
+            match enrolment.link(id).filter(|link| link.mail == order.mail).map(|link| link.usable(now)) {
+                Some(Usable::Yes) => in_time,
+                Some(Usable::Expired(_)) => Wanted::TooLate,
+                Some(Usable::Superseded(_) | Usable::Used(_)) | None => Wanted::Overtaken,
             }
         }
     }

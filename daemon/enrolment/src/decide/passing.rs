@@ -3,7 +3,7 @@
 use super::work::{Work, name};
 use crate::enrolment::{Closure, Stage, Step};
 use crate::event::{Answer, MailOutcome, Report};
-use crate::link::{Delivery, Fate, Id, Purpose};
+use crate::link::{Delivery, Fate, Id, Link, Purpose};
 use crate::refusal::Refusal;
 use jiff::SignedDuration;
 
@@ -20,11 +20,10 @@ pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer 
         MailOutcome::Sent => ("mail-sent", Delivery::Sent(now)),
         MailOutcome::Deferred(why) => ("mail-deferred", Delivery::Deferred(now, why)),
         MailOutcome::Refused(why) => ("mail-refused", Delivery::Refused(now, why)),
+        MailOutcome::Unconfirmed(why) => ("mail-unconfirmed", Delivery::Unconfirmed(now, why)),
+        MailOutcome::GivenUp => ("mail-given-up", Delivery::GivenUp(now, too_late(&work.next.links, mail))),
     };
-    let why = match &delivery {
-        Delivery::Deferred(_, why) | Delivery::Refused(_, why) => why.clone(),
-        Delivery::Queued | Delivery::Sent(_) => String::new(),
-    };
+    let why = delivery.why().unwrap_or_default().to_owned();
     let mut purpose = "other";
     for link in work.next.links.iter_mut().filter(|link| link.mail == mail) {
         purpose = name(link.purpose);
@@ -39,6 +38,13 @@ pub(super) fn mailed(work: &mut Work, mail: Id, outcome: MailOutcome) -> Answer 
         work.record(what, &[("purpose", purpose), ("why", &why)]);
     }
     Answer::State
+}
+
+/// Why a mail was not sent in time: with what it was last put off, where that is known.
+fn too_late(links: &[Link], mail: Id) -> String {
+    let before = links.iter().find(|link| link.mail == mail).and_then(|link| link.delivery.why());
+    let last = before.map(|why| format!("; before that: {why}")).unwrap_or_default();
+    format!("its deadline has passed{last}")
 }
 
 /// What another mail system says of a mail that ours had taken. Said twice, it is one report; of a link that was used it
@@ -60,7 +66,8 @@ pub(super) fn reported(work: &mut Work, link: Option<Id>, report: Report) -> Ans
             };
             let news = match (&link.delivery, &delivery) {
                 (Delivery::Refused(..), _) | (Delivery::Deferred(..), Delivery::Deferred(..)) => false,
-                (Delivery::Queued | Delivery::Sent(_) | Delivery::Deferred(..), _) => true,
+                (Delivery::Queued | Delivery::Sent(_) | Delivery::Deferred(..), _)
+                | (Delivery::Unconfirmed(..) | Delivery::GivenUp(..), _) => true,
             };
             if !news || matches!(link.fate, Fate::Used(_)) {
                 return Answer::State;

@@ -241,11 +241,15 @@ impl Ledger {
         for order in &self.orders {
             let verdict = wanted(after, order, now);
             let late = now.as_second() > order.deadline.as_second();
-            hold(late == (verdict == Wanted::TooLate), "a mail is too late exactly after its deadline")?;
+            hold(late || verdict != Wanted::TooLate, "a mail is too late only after its deadline")?;
+            hold(!late || verdict != Wanted::Yes, "a mail is not wanted after its deadline")?;
             let Some(id) = order.link else { continue };
             let link = after.link(id);
             let overtaken = link.is_none_or(|link| link.fate != Fate::Live || link.mail != order.mail);
-            hold(late || overtaken == (verdict == Wanted::Overtaken), "what is superseded is overtaken")?;
+            hold(
+                overtaken == (verdict == Wanted::Overtaken),
+                "what is superseded is overtaken, late or not",
+            )?;
             if verdict == Wanted::Yes {
                 hold(live.insert(format!("{:?}", order.kind)), "one mail a purpose is wanted at most")?;
             }

@@ -322,7 +322,9 @@ impl Player {
             0 => MailOutcome::Sent,
             1 => MailOutcome::Deferred("greylisted".to_owned()),
             2 => MailOutcome::Refused("no such user".to_owned()),
-            3 => return self.reported(order.link, Report::Delayed("still trying".to_owned())),
+            3 => MailOutcome::Unconfirmed("cut off after the message".to_owned()),
+            4 => MailOutcome::GivenUp,
+            5 => return self.reported(order.link, Report::Delayed("still trying".to_owned())),
             _ => return self.reported(order.link, Report::Failed("no such user".to_owned())),
         };
         self.tell(&Event::Mailed(order.mail, outcome), false).map(|_| ())

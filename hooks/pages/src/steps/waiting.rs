@@ -72,7 +72,8 @@ pub fn draw(drawing: &Drawing<'_>, status: StatusCode) -> Response {
 /// What of an answer the page shows: another stamp is another page.
 fn stamp(answer: &StepAnswer) -> String {
     let sent = answer.view.as_ref().and_then(|view| view.sent.as_ref());
-    let sent = sent.map(|sent| (sent.address.as_str(), sent.delivery.as_str(), sent.deadline.at.as_str()));
+    let sent = sent
+        .map(|sent| (sent.address.as_str(), sent.delivery.as_str(), &sent.detail, sent.deadline.at.as_str()));
     mark(format!("{}\0{sent:?}", answer.step.as_str()))
 }
 

@@ -184,7 +184,7 @@ pub struct Sent {
     pub at: Option<String>,
     /// What became of it.
     pub delivery: Delivery,
-    /// What the mail system said.
+    /// Why it has not been taken yet, and what to do, in the person's language: one or two sentences.
     pub detail: Option<String>,
     /// Until when its link can be used.
     pub deadline: Deadline,

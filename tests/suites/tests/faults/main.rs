@@ -10,6 +10,8 @@ mod directory;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod fate;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod mail;
