@@ -13,6 +13,7 @@ mod memo;
 pub mod night;
 pub mod ordered;
 pub mod outbox;
+mod pace;
 mod people;
 pub mod returned;
 mod tanks;
@@ -32,10 +33,13 @@ use crate::directory::Directory;
 use crate::dossier::{Actor, Dossier, Unreadable, key, press};
 use crate::service::{chance, clock};
 use crate::store::{Check, Commit, Store, StoreError, Write};
+use jiff::Timestamp;
 use keys::Keys;
 use limits::Counted;
 use memo::Memo;
-use parvis_enrolment::{Answer, Effect, Enrolment, Event, Fact, Moment, PersonId, Refusal, Stage, decide};
+use parvis_enrolment::{
+    Answer, Effect, Enrolment, Event, Fact, MailKind, MailOrder, Moment, PersonId, Refusal, Stage, decide,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tanks::Tanks;
@@ -57,6 +61,8 @@ pub struct Engine {
     pub mail: ordered::Ordered,
     /// What was seen of the last mails.
     pub fuse: fuse::Fuse,
+    /// When mails leave that nobody asked for.
+    pace: pace::Pace,
 }
 
 /// Why nothing was done.
@@ -139,6 +145,7 @@ impl Engine {
             memo: Memo::default(),
             mail: ordered::Ordered::default(),
             fuse: fuse::Fuse::default(),
+            pace: pace::Pace::default(),
         }
     }
 
@@ -191,6 +198,7 @@ impl Engine {
             }
             let mut draft = Draft::new(before, ask.by.clone(), ask.locale.clone(), now);
             let decided = draft.run(&ask.events, &settings, attempt.wait());
+            draft.order(|order| self.leaves(&settings, order, now));
             let (commit, written) = draft.commit(version, &ask.extra);
             let mailed = std::mem::take(&mut draft.mails);
             // A request that changes nothing and is not refused is no attempt: it is given back.
@@ -210,6 +218,18 @@ impl Engine {
             return Ok(Acted { dossier: draft.dossier, answer });
         }
         Err(Failure::Contended)
+    }
+
+    /// When a mail that was ordered now leaves: at once where somebody waits for it or was counted for it, else as the
+    /// limits have room.
+    fn leaves(&self, settings: &Settings, order: &MailOrder, now: Timestamp) -> Timestamp {
+        let wait = match order.kind {
+            MailKind::Link | MailKind::Forward | MailKind::Reminder => return now,
+            MailKind::Invitation | MailKind::Activated | MailKind::PasswordChanged => {
+                self.pace.wait(&limits::of_mail(&self.keys, &settings.rates, &order.to))
+            }
+        };
+        outbox::not_after_its_end(now.checked_add(wait).unwrap_or(Timestamp::MAX), order.deadline, now)
     }
 
     /// A receiver that changes whenever the person's enrolment does.
@@ -251,6 +271,7 @@ struct Draft {
     now: jiff::Timestamp,
     records: Vec<Vec<u8>>,
     writes: Vec<Write>,
+    ordered: Vec<MailOrder>,
     /// Under which keys mails were ordered.
     mails: Vec<Vec<u8>>,
 }
@@ -258,7 +279,8 @@ struct Draft {
 impl Draft {
     fn new(before: Arc<Dossier>, by: Actor, locale: Option<String>, now: jiff::Timestamp) -> Self {
         let dossier = Arc::clone(&before);
-        Self { before, dossier, by, locale, now, records: Vec::new(), writes: Vec::new(), mails: Vec::new() }
+        let (records, writes, ordered, mails) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
+        Self { before, dossier, by, locale, now, records, writes, ordered, mails }
     }
 
     /// Lets the rules decide on one event after the other, until one is refused.
@@ -284,15 +306,8 @@ impl Draft {
     }
 
     fn effect(&mut self, effect: Effect) {
-        let person = self.dossier.enrolment.person;
         match effect {
-            Effect::Mail(order) => {
-                self.mails.push(key::mail(self.now, order.mail));
-                self.writes.push(outbox::put(
-                    &outbox::Waiting::new(person, order, self.locale.clone(), self.now),
-                    self.now,
-                ));
-            }
+            Effect::Mail(order) => self.ordered.push(order),
             Effect::Record(fact) => {
                 if fact.what == "drift" {
                     let login = &self.dossier.enrolment.profile.login;
@@ -300,6 +315,17 @@ impl Draft {
                 }
                 self.record(fact);
             }
+        }
+    }
+
+    /// Puts what was ordered into the outbox, each to leave when `leaves` says.
+    fn order(&mut self, leaves: impl Fn(&MailOrder) -> Timestamp) {
+        let person = self.dossier.enrolment.person;
+        for order in std::mem::take(&mut self.ordered) {
+            let at = leaves(&order);
+            self.mails.push(key::mail(at, order.mail));
+            let waiting = outbox::Waiting::new(person, order, self.locale.clone(), self.now);
+            self.writes.push(outbox::put(&waiting, at));
         }
     }
 

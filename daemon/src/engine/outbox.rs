@@ -158,6 +158,13 @@ pub fn put(waiting: &Waiting, due: Timestamp) -> Write {
     Write::Put { key: key::mail(due, waiting.mail()), value }
 }
 
+/// An instant to try a mail at, but not long after its deadline: what is due then is dropped, and that is told.
+pub fn not_after_its_end(at: Timestamp, deadline: Timestamp, now: Timestamp) -> Timestamp {
+    // Not before: in the deadline's last second it could be tried again and again.
+    let too_late = deadline.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+    at.min(too_late.max(now))
+}
+
 /// Takes a mail out.
 pub fn settle(due: &Due) -> Write {
     Write::Delete { key: due.key.clone() }

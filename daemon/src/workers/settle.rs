@@ -206,9 +206,8 @@ fn again(outbox: &Outbox, due: &Due, tries: u32, unanswered: u32) -> Write {
     waiting.tries = waiting.tries.saturating_add(1);
     waiting.unanswered = unanswered;
     let at = clock::now().checked_add(wait).unwrap_or(Timestamp::MAX);
-    // Not before: in the deadline's last second it could be tried again and again. What is due after it is dropped then.
-    let too_late = due.waiting.deadline().checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-    outbox::put(&waiting, at.min(too_late.max(clock::now())))
+    let at = outbox::not_after_its_end(at, due.waiting.deadline(), clock::now());
+    outbox::put(&waiting, at)
 }
 
 /// How long to wait after so many tries before this one: the first wait doubled each time, at most the longest, and up to a

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use parvis_stand::slapd::PEOPLE;
 use parvis_stand::{Person, Scene, SceneOptions, Slapd, run, small};
-use parvis_suites::{LONG, happened, show, shown, status_now, times};
-use serde_json::json;
+use parvis_suites::{LONG, admin, happened, show, shown, status_now, times};
+use serde_json::{Value, json};
 
 use crate::within;
 
@@ -111,6 +111,62 @@ fn a_new_provisional_account_is_known_within_a_second_and_invited_once() -> Resu
     scene.slapd.kill9();
     scene.slapd.restart()?;
     nobody_twice(&scene, "after-slapd-died")
+}
+
+/// Adds these to the staff, and waits until each is invited, whether the mail has left or not.
+fn invite(scene: &Scene, logins: &[&str]) -> Result<()> {
+    for login in logins {
+        let person = hire(&scene.slapd, login)?;
+        let uuid = uuid(&scene.slapd, &person.dn)?;
+        shown(&scene.daemon, &uuid, |shown| happened(shown, "link-made"))?;
+    }
+    Ok(())
+}
+
+fn invited(scene: &Scene) -> usize {
+    scene
+        .inbox
+        .messages()
+        .iter()
+        .filter(|mail| mail.to.iter().any(|to| to.ends_with("@perso.example")))
+        .count()
+}
+
+#[test]
+fn more_invitations_than_the_limits_allow_wait_and_take_nothing_from_whoever_is_at_a_page() -> Result<()> {
+    let config = format!("{INVITING}\n[limits]\ndomain = \"2/1h\"\n");
+    let scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
+    invite(&scene, &["new-one", "new-two", "new-three", "new-four", "new-five"])?;
+    let mut walk = scene.open("mdurand")?;
+    walk.step("recovery-address", json!({ "address": "marie@perso.example" }), "recovery-link")?;
+    scene.inbox.wait_for("marie@perso.example", |mail| mail.links().len() == 1, LONG)?;
+    run::until(LONG, || Ok((invited(&scene) >= 3).then_some(())))?
+        .context("two invitations and the page's link")?;
+    let waiting = || -> Result<Option<Value>> {
+        let counts = admin(&scene.daemon, "Status", &json!({}))?["counts"].clone();
+        let mut counts = counts.as_array().into_iter().flatten();
+        Ok(counts.find(|one| one["name"] == "mails waiting").map(|one| one["count"].clone()))
+    };
+    // The outcome of the last one that left is kept a moment later.
+    let three = run::until(LONG, || Ok((waiting()? == Some(json!(3))).then_some(())))?;
+    assert!(three.is_some(), "{:?} wait", waiting()?);
+    assert_eq!(invited(&scene), 3, "the other three wait for their place");
+    Ok(())
+}
+
+#[test]
+fn invitations_that_wait_for_their_place_leave_one_after_the_other() -> Result<()> {
+    let config = format!("{INVITING}\n[limits]\ndomain = \"2/4s\"\n");
+    let mut scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
+    let begun = Instant::now();
+    invite(&scene, &["new-one", "new-two", "new-three", "new-four", "new-five"])?;
+    // What waits is in the store.
+    scene.daemon.kill9();
+    scene.daemon.restart()?;
+    run::until(LONG, || Ok((invited(&scene) >= 5).then_some(())))?.context("all five")?;
+    // Two at once, and then one each two seconds.
+    assert!(begun.elapsed() >= Duration::from_secs(6), "{:?}", begun.elapsed());
+    Ok(())
 }
 
 #[test]
