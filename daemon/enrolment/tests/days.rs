@@ -296,6 +296,20 @@ fn an_address_that_was_refused_may_be_given_again_once_its_link_has_ended() {
 }
 
 #[test]
+fn an_invitation_that_was_used_keeps_nobody_from_being_invited_at_another_address() {
+    let mut world = World::at("2026-09-01T10:00:00", "staff");
+    world.written(Standing::Provisional);
+    world.redeem(Purpose::Invitation, None).unwrap();
+    let used = world.tell(Event::AdminResend).err();
+    assert!(matches!(used, Some(Refusal::LinkUsed(_))), "it proved that address: {used:?}");
+    world.profile.offered = Some("jeanne@new.example.org".to_owned());
+    world.written(Standing::Provisional);
+    world.tell(Event::AdminResend).unwrap();
+    assert_eq!(world.mails.last().unwrap().to, "jeanne@new.example.org");
+    assert!(world.redeem(Purpose::Invitation, None).is_ok());
+}
+
+#[test]
 fn the_help_desk_invites_at_the_address_that_the_directory_has_by_now() {
     let mut world = World::at("2026-09-01T10:00:00", "staff");
     world.written(Standing::Provisional);

@@ -129,12 +129,13 @@ pub(super) fn admin_resend(work: &mut Work) -> Result<Answer, Refusal> {
 
 /// Somebody at step 3 gives an address themselves; all that can be sent is an invitation.
 fn invite_again(work: &mut Work) -> Result<Answer, Refusal> {
-    let before = work.next.newest(Purpose::Invitation).cloned();
+    let address = work.invitable().ok_or(Refusal::LinkUnknown)?;
+    // One that was used says nothing of an address that was corrected since.
+    let before = work.next.newest(Purpose::Invitation).filter(|link| address.same_as(&link.address)).cloned();
     if let Some(Fate::Used(at)) = before.as_ref().map(|link| link.fate) {
         return Err(Refusal::LinkUsed(at));
     }
-    let address = work.invitable().ok_or(Refusal::LinkUnknown)?;
-    match before.filter(|link| link.live(work.now()) && address.same_as(&link.address)) {
+    match before.filter(|link| link.live(work.now())) {
         Some(link) => work.mail_again(link.id),
         None => work.send_link(Purpose::Invitation, &address.to_string()),
     }
