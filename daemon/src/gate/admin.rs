@@ -4,11 +4,11 @@ use super::connection::{Caller, Reply, error_reply, reply, write_piece};
 use super::{Gate, people, view};
 use crate::audit::{self, Chain};
 use crate::dossier::Actor;
-use crate::engine::{Acted, Ask, Engine, Failure as EngineFailure, outbox};
+use crate::engine::{Acted, Ask, Engine, Failure as EngineFailure, look_again, outbox};
 use crate::service::health::State;
 use crate::store::StoreError;
 use crate::words::civil;
-use parvis_enrolment::{Event, PersonId, Refusal};
+use parvis_enrolment::{Enrolment, Event, PersonId, Refusal};
 use parvis_protocol::Role;
 use parvis_protocol::admin::{
     AuditExport, AuditExportAnswer, AuditVerifyAnswer, BackupAnswer, Call, Cancel, CancelAnswer, Count,
@@ -112,10 +112,27 @@ fn status(gate: &Gate) -> Result<StatusAnswer, Failure> {
 }
 
 async fn resend(gate: &Arc<Gate>, call: Resend) -> Result<ResendAnswer, Failure> {
-    let dossier = people::find(&gate.engine, &call.person).await?;
-    let acted = by_staff(gate, dossier.enrolment.person, call.by, Event::AdminResend).await?;
-    let live = acted.enrolment().links.iter().rev().find(|link| link.live(crate::service::clock::now()));
-    Ok(ResendAnswer { address: live.map(|link| link.address.clone()).unwrap_or_default() })
+    let before = people::find(&gate.engine, &call.person).await?;
+    let person = before.enrolment.person;
+    // The address may have been corrected a moment ago, and the watch be slow.
+    look_again(&gate.engine, person).await;
+    let seen = gate.engine.dossier(person).map_err(failed)?;
+    let invited = seen.filter(|seen| mails(&seen.enrolment) > mails(&before.enrolment));
+    let answer = |enrolment: &Enrolment| {
+        let live = enrolment.links.iter().rev().find(|link| link.live(crate::service::clock::now()));
+        ResendAnswer { address: live.map(|link| link.address.clone()).unwrap_or_default() }
+    };
+    if let Some(invited) = invited {
+        // What the directory says by now has sent one already.
+        return Ok(answer(&invited.enrolment));
+    }
+    let acted = by_staff(gate, person, call.by, Event::AdminResend).await?;
+    Ok(answer(acted.enrolment()))
+}
+
+/// How many mails its links had.
+fn mails(enrolment: &Enrolment) -> u32 {
+    enrolment.links.iter().map(|link| link.mails).sum()
 }
 
 async fn cancel(gate: &Arc<Gate>, call: Cancel) -> Result<CancelAnswer, Failure> {

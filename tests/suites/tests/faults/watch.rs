@@ -170,6 +170,28 @@ fn invitations_that_wait_for_their_place_leave_one_after_the_other() -> Result<(
 }
 
 #[test]
+fn the_help_desk_sends_to_the_address_that_was_corrected_just_now_however_slow_the_watch() -> Result<()> {
+    let slow = "\n[directory]\nwatch = \"poll\"\nwatch-every = \"1h\"\n";
+    let config = format!("{slow}{INVITING}");
+    let mut scene = Scene::start(SceneOptions { config, ..SceneOptions::default() })?;
+    let marie = &small()[0];
+    let before = marie.personal_mail.as_deref().context("her address")?;
+    scene.inbox.wait_for(before, |mail| mail.links().len() == 1, LONG)?;
+    scene.slapd.replace(&marie.dn, "supannMailPerso", &["marie@corrected.example"])?;
+    let sent = admin(&scene.daemon, "Resend", &json!({ "person": marie.login, "by": "help" }))?;
+    assert_eq!(sent["address"], "marie@corrected.example", "{sent}");
+    scene.inbox.wait_for("marie@corrected.example", |mail| mail.links().len() == 1, LONG)?;
+    // While the directory does not answer, it is what is known.
+    let uuid = uuid(&scene.slapd, &marie.dn)?;
+    scene.slapd.stop()?;
+    let sent = admin(&scene.daemon, "Resend", &json!({ "person": uuid, "by": "help" }))?;
+    assert_eq!(sent["address"], "marie@corrected.example", "{sent}");
+    let shown = show(&scene.daemon, &uuid);
+    assert_eq!(times(&shown, "link-made"), 2, "one for each address: {shown}");
+    Ok(())
+}
+
+#[test]
 fn a_directory_restored_from_an_older_backup_invites_nobody_again() -> Result<()> {
     let mut scene = inviting()?;
     hire(&scene.slapd, "before")?;
