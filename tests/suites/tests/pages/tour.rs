@@ -187,6 +187,14 @@ fn beginning(tour: &mut Tour<'_>, login: &str) -> Result<()> {
     tour.browser.press("details form button")?;
     tour.look("04-waiting-correction-refused")?;
     let old = tour.stage.link("one@outside.example", 0)?;
+    let full = Behaviour::Answer(parvis_stand::Stage::Recipient, "452 4.2.2 over quota".to_owned());
+    tour.stage.scene.inbox.script("full@outside.example", full);
+    tour.browser.fill("#address", "full@outside.example")?;
+    tour.browser.press("details form button")?;
+    let why = if tour.language == "fr" { "La boîte est pleine" } else { "The mailbox is full" };
+    tour.browser.wait_text("dl.facts", why)?;
+    tour.look("04-waiting-deferred")?;
+    tour.browser.click("summary")?;
     tour.browser.fill("#address", "two@outside.example")?;
     tour.browser.press("details form button")?;
     let new = tour.stage.link("two@outside.example", 0)?;
