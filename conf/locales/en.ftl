@@ -27,6 +27,8 @@ recovery-address-title = Your recovery address
 recovery-address-lead = Give a personal e-mail address outside the university that you read. We will send an activation link to it, and you will need it if you ever lose your password.
 recovery-link-title = Check your e-mail
 recovery-link-lead = An activation link was sent to { $address }. It expires { $deadline }. Open it on any device: this page moves on by itself.
+recovery-link-deferred-lead = The mail with the activation link could not be delivered to { $address } yet. The link expires { $deadline }. This page moves on by itself.
+forward-link-deferred-lead = The mail with the link could not be delivered to { $address } yet. The link expires { $deadline }. Nothing is forwarded before you confirm it.
 # Why the mail has not been taken yet.
 mail-later = The mail service of your address asks us to come back later. You have nothing to do.
 mail-full = The mailbox is full. Make room in it, or give another address below.

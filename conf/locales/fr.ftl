@@ -27,6 +27,8 @@ recovery-address-title = Votre adresse mail de secours
 recovery-address-lead = Donnez une adresse mail personnelle, extérieure à l’établissement, que vous consultez. Nous y enverrons un lien d’activation, et vous en aurez besoin si vous perdez votre mot de passe.
 recovery-link-title = Consultez votre messagerie
 recovery-link-lead = Un lien d’activation vient d’être envoyé à { $address }. Il expire { $deadline }. Ouvrez-le sur l’appareil de votre choix : cette page avancera d’elle-même.
+recovery-link-deferred-lead = Le mail qui porte le lien d’activation n’a pas encore pu être remis à { $address }. Le lien expire { $deadline }. Cette page avancera d’elle-même.
+forward-link-deferred-lead = Le mail qui porte le lien n’a pas encore pu être remis à { $address }. Le lien expire { $deadline }. Rien ne sera redirigé avant que vous l’ayez confirmé.
 # Pourquoi le mail n’est pas encore parti.
 mail-later = Le service de messagerie de votre adresse nous demande de revenir plus tard. Vous n’avez rien à faire.
 mail-full = La boîte est pleine. Faites-y de la place, ou donnez une autre adresse ci-dessous.

@@ -114,6 +114,11 @@ impl<'a> Viewer<'a> {
         match stage {
             Stage::Mail if self.mailbox().is_some() => self.say("mail-mailbox-lead", &values),
             Stage::Mail => self.say("mail-required-lead", &values),
+            Stage::RecoveryLink | Stage::ForwardLink
+                if sent.is_some_and(|sent| sent.delivery == Delivery::Deferred) =>
+            {
+                self.say(&format!("{}-deferred-lead", step(stage).as_str()), &values)
+            }
             Stage::RecoveryAddress
             | Stage::RecoveryLink
             | Stage::Charter
@@ -135,17 +140,17 @@ impl<'a> Viewer<'a> {
             Kept::Queued => (Delivery::Queued, None, paused),
             Kept::Sent(at) => (Delivery::Sent, Some(at), None),
             Kept::Unconfirmed(at, _) => (Delivery::Sent, Some(at), Some("mail-unconfirmed")),
-            Kept::Deferred(at, why) => {
+            Kept::Deferred(_, why) => {
                 let why = match held(why) {
                     Held::Later => "mail-later",
                     Held::Full => "mail-full",
                     Held::Ours => "mail-ours",
                 };
-                (Delivery::Deferred, Some(at), paused.or(Some(why)))
+                (Delivery::Deferred, None, paused.or(Some(why)))
             }
             // Its link has ended, too, and that is what the page is about.
-            Kept::GivenUp(at, _) => (Delivery::Deferred, Some(at), None),
-            Kept::Refused(at, _) => (Delivery::Refused, Some(at), None),
+            Kept::GivenUp(..) => (Delivery::Deferred, None, None),
+            Kept::Refused(..) => (Delivery::Refused, None, None),
         };
         let detail = detail.map(|why| self.say(why, &[]));
         let ready =

@@ -49,6 +49,10 @@ fn the_page_says_in_plain_words_why_a_mail_waits_and_says_it_anew_when_that_chan
     assert_eq!(times(&full, "mail-deferred"), 2, "{full}");
     answer(&scene, ADDRESS, Stage::Dot, "451 4.3.0 queue file write error");
     detail_is(&mut walk, "Our own mail service")?;
+    let (_, state) = walk.call("state", json!({ "locale": "en" }))?;
+    let lead = state["view"]["lead"].to_string();
+    assert!(lead.contains("could not be delivered to m•••@a•••.example yet"), "{lead}");
+    assert_eq!(state["view"]["sent"]["at"], Value::Null, "it was not taken: {state}");
     scene.inbox.behave();
     delivery_is(&mut walk, "sent")?;
     let (_, state) = walk.call("state", json!({}))?;
